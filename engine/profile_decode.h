@@ -1,0 +1,42 @@
+/* profile_decode.h - one JSON document (chunk or transaction profile) into columns.
+ *
+ * Two sets of rules: what an envelope item must be (Relay's, strict), and what a stored document
+ * may be (vroom's: null anywhere, bad indices kept for later).
+ *
+ * Owns:   the decoded columns until decoded_close; `profile` points into them and into `json`
+ *         nowhere: the input may go afterwards.
+ * Errors: ERR_MALFORMED with `ret_outcome` and "offset N: expected ..." in info; ERR_BUSY,
+ *         ERR_LIMIT, ERR_NOMEM from memory.
+ * Cost:   one pass over the text, no tree; memory is the columns.
+ */
+#ifndef HEARTH_ENGINE_PROFILE_DECODE_H
+#define HEARTH_ENGINE_PROFILE_DECODE_H
+
+#include "engine/ingest.h"
+#include "storage/profile.h"
+
+enum decode_rules {
+    DECODE_ENVELOPE, /* strict types; normalised as docs/semantics.md says */
+    DECODE_STORED    /* lenient: as stored, nothing sorted, trimmed or checked */
+};
+
+struct decoded;
+
+/* Rules ENVELOPE: `platform_header` is the item header's platform (data NULL: absent). */
+struct decode_options {
+    enum profile_kind kind;
+    enum decode_rules rules;
+    struct bytes platform_header;
+    struct mem_account *account;
+};
+
+enum err profile_decode(struct bytes json, const struct decode_options *options,
+                        struct decoded **ret, enum ingest_outcome *ret_outcome,
+                        struct errinfo *info) MUST_CHECK;
+/* Mutable until encoded: ingest fills in what the envelope's transaction says. */
+struct profile *decoded_profile(struct decoded *d);
+/* Add a text to the profile's strings. */
+enum err decoded_add_string(struct decoded *d, struct bytes text, uint32_t *ret_id) MUST_CHECK;
+void decoded_destroy(struct decoded *d);
+
+#endif

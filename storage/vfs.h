@@ -1,0 +1,50 @@
+/* vfs.h - the table of file calls; nothing else in hearth touches files.
+ *
+ * vfs_posix is the real one; tests swap in memory, failure of the n-th call, and power cuts.
+ * Paths are '/'-separated text. Errors: ERR_NOTFOUND, ERR_NOSPACE, ERR_BUSY (lock), else ERR_IO
+ * with path and system text in info.
+ * Threads: a vfs may be used by any thread; a file's append, truncate and sync by one at a time;
+ * read_at and map by any number.
+ */
+#ifndef HEARTH_STORAGE_VFS_H
+#define HEARTH_STORAGE_VFS_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+struct vfs_file;
+
+enum vfs_open {
+    VFS_READ,  /* must exist */
+    VFS_APPEND, /* read and append; must exist */
+    VFS_CREATE /* read and append; must not exist */
+};
+
+struct vfs {
+    enum err (*open)(struct vfs *v, const char *path, enum vfs_open how, struct vfs_file **ret,
+                     struct errinfo *info);
+    void (*close)(struct vfs *v, struct vfs_file *f);
+    /* Reads exactly len bytes or fails (ERR_CORRUPT when the file ends before). */
+    enum err (*read_at)(struct vfs *v, struct vfs_file *f, uint64_t offset, void *to, size_t len,
+                        struct errinfo *info);
+    enum err (*append)(struct vfs *v, struct vfs_file *f, struct bytes data, struct errinfo *info);
+    enum err (*size)(struct vfs *v, struct vfs_file *f, uint64_t *ret, struct errinfo *info);
+    enum err (*truncate)(struct vfs *v, struct vfs_file *f, uint64_t size, struct errinfo *info);
+    enum err (*sync)(struct vfs *v, struct vfs_file *f, struct errinfo *info); /* data and size */
+    enum err (*map)(struct vfs *v, struct vfs_file *f, struct bytes *ret, struct errinfo *info);
+    void (*unmap)(struct vfs *v, struct bytes mapped);
+    enum err (*rename)(struct vfs *v, const char *from, const char *to, struct errinfo *info);
+    enum err (*remove)(struct vfs *v, const char *path, struct errinfo *info);
+    enum err (*make_dir)(struct vfs *v, const char *path, struct errinfo *info); /* exists: fine */
+    enum err (*sync_dir)(struct vfs *v, const char *path, struct errinfo *info);
+    /* Calls on_name for every entry of a folder, in any order; a failure of it ends the list. */
+    enum err (*list)(struct vfs *v, const char *path, void *self,
+                     enum err (*on_name)(void *self, const char *name), struct errinfo *info);
+    /* Hold a lock file until unlocked or the process ends: ERR_BUSY when another process has it. */
+    enum err (*lock)(struct vfs *v, const char *path, struct vfs_file **ret, struct errinfo *info);
+    void (*unlock)(struct vfs *v, struct vfs_file *f);
+};
+
+struct vfs *vfs_posix(void);
+
+#endif
