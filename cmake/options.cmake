@@ -3,8 +3,7 @@
 add_library(hearth_relaxed INTERFACE)
 target_compile_options(hearth_relaxed INTERFACE
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wundef -Wvla -Wformat=2 -Wimplicit-fallthrough
-  -Wpointer-arith -Werror -fno-omit-frame-pointer -fstack-protector-strong
-  -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+  -Wpointer-arith -Werror -fno-omit-frame-pointer -fstack-protector-strong)
 target_compile_definitions(hearth_relaxed INTERFACE _GNU_SOURCE)
 
 add_library(hearth_strict INTERFACE)
@@ -16,13 +15,24 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(hearth_strict INTERFACE -Wlogical-op -Wduplicated-cond -Wduplicated-branches)
 endif()
 
+# The same sources give the same bytes wherever they are built. The link needs the map too: units
+# compiled for link-time optimisation take their folder from it. gcov must find the real paths.
+if(HEARTH_COVERAGE)
+  add_compile_options(--coverage)
+  add_link_options(--coverage)
+else()
+  set(maps -ffile-prefix-map=${CMAKE_BINARY_DIR}=build -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+  add_compile_options(${maps})
+  add_link_options(${maps})
+endif()
+
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
-  add_compile_options(-march=x86-64-v2 -fcf-protection)
+  add_compile_options(-march=x86-64-v2 -fcf-protection -fstack-clash-protection)
 endif()
 add_link_options(-Wl,-z,relro,-z,now)
 if(HEARTH_SANITIZE)
   add_compile_options(-fsanitize=${HEARTH_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${HEARTH_SANITIZE})
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
-  add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+  add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()
