@@ -23,12 +23,12 @@ struct buffer {
 
 void buffer_init(struct buffer *b, size_t max, struct mem_account *account);
 void buffer_close(struct buffer *b); /* a zeroed buffer is fine */
-void buffer_clear(struct buffer *b); /* length 0, memory and ceiling stay */
+void buffer_clear(struct buffer *b); /* length 0, no failure; memory and ceiling stay */
 void buffer_retry(struct buffer *b); /* forget ERR_BUSY */
 
 /* Room for `extra` more bytes without moving. */
 enum err buffer_reserve(struct buffer *b, size_t extra) MUST_CHECK;
-/* Make the buffer `extra` longer and return where the new bytes go; NULL on failure. */
+/* Make the buffer `extra` longer and return where the new bytes go; NULL on failure only. */
 void *buffer_extend(struct buffer *b, size_t extra) MUST_CHECK;
 
 void buffer_put(struct buffer *b, struct bytes bytes);

@@ -84,6 +84,8 @@ struct bytes bytes_trim(struct bytes b);
 bool bytes_to_u64(struct bytes b, uint64_t *ret);
 /* Well-formed UTF-8: no surrogates, nothing overlong, nothing above U+10FFFF. O(len), ASCII fast. */
 bool bytes_is_utf8(struct bytes b);
+/* Length in bytes of the well-formed UTF-8 character at the start; 0 when there is none. */
+size_t bytes_utf8_first(struct bytes b);
 
 /* Sequential reads; the first one that does not fit sets `failed`, and from then on all give 0. */
 struct reader {

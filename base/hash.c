@@ -1,0 +1,15 @@
+#define XXH_INLINE_ALL
+#include "base/hash.h"
+
+#include <xxhash.h>
+
+uint64_t hash_bytes(struct bytes b, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(b.data, b.len, seed);
+}
+
+struct hash128 hash_bytes128(struct bytes b, uint64_t seed)
+{
+    XXH128_hash_t h = XXH3_128bits_withSeed(b.data, b.len, seed);
+    return (struct hash128){.lo = h.low64, .hi = h.high64};
+}
