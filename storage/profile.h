@@ -123,6 +123,9 @@ double profile_sample_seconds(const struct profile *p, size_t sample); /* chunks
 struct bytes profile_string(const struct profile *p, uint32_t id);
 /* The frame that trie node `node` stands for; NULL when the document's index was bad. */
 const struct profile_frame *profile_node_frame(const struct profile *p, uint32_t node);
+/* Only what is promised of every profile, documents of the older write API included: text ids,
+ * listed frames, leaves and threads in range, parents before children. Blocks keep exactly this. */
+enum err profile_check_shape(const struct profile *p, struct errinfo *info) MUST_CHECK;
 /* Every index in range, parents before children, times ascending: ERR_CORRUPT and where, else. */
 enum err profile_check(const struct profile *p, struct errinfo *info) MUST_CHECK;
 

@@ -33,11 +33,11 @@ enum durability {
 };
 
 struct store_options {
-    struct vfs *vfs;       /* borrowed */
-    const char *dir;       /* data folder; made when missing */
+    struct vfs *vfs; /* borrowed */
+    const char *dir; /* data folder; made when missing */
     enum durability durability;
-    bool must_exist;       /* refuse to make the folder (tools) */
-    size_t log_size_max;   /* a log is closed beyond this; 0: default */
+    bool must_exist;     /* refuse to make the folder (tools) */
+    size_t log_size_max; /* a log is closed beyond this; 0: default */
 };
 
 struct store;
@@ -51,13 +51,13 @@ void store_close(struct store *s); /* syncs; NULL is fine */
 enum err store_sync(struct store *s, struct errinfo *info) MUST_CHECK;
 
 struct store_stats {
-    uint64_t rows;          /* visible */
+    uint64_t rows; /* visible */
     uint64_t log_count;
     uint64_t disk_bytes;
-    uint64_t index_bytes;   /* memory of the index */
-    uint64_t batches;       /* appended since open */
+    uint64_t index_bytes; /* memory of the index */
+    uint64_t batches;     /* appended since open */
     uint64_t syncs;
-    uint64_t duplicates;    /* records equal to what was there */
+    uint64_t duplicates; /* records equal to what was there */
     uint64_t replaced;
 };
 void store_get_stats(struct store *s, struct store_stats *ret);

@@ -3,6 +3,7 @@
  * vfs_posix is the real one; tests swap in memory, failure of the n-th call, and power cuts.
  * Paths are '/'-separated text. Errors: ERR_NOTFOUND, ERR_NOSPACE, ERR_BUSY (lock), else ERR_IO
  * with path and system text in info.
+ * lock: on ERR_BUSY info is "pid N" of the holder ("pid unknown" when it did not say).
  * Threads: a vfs may be used by any thread; a file's append, truncate and sync by one at a time;
  * read_at and map by any number.
  */
@@ -15,9 +16,9 @@
 struct vfs_file;
 
 enum vfs_open {
-    VFS_READ,  /* must exist */
+    VFS_READ,   /* must exist */
     VFS_APPEND, /* read and append; must exist */
-    VFS_CREATE /* read and append; must not exist */
+    VFS_CREATE  /* read and append; must not exist */
 };
 
 struct vfs {
