@@ -2,6 +2,8 @@
 #ifndef HEARTH_BASE_LIMITS_H
 #define HEARTH_BASE_LIMITS_H
 
+#include <stdint.h>
+
 #define KIB(n) ((size_t)(n) << 10)
 #define MIB(n) ((size_t)(n) << 20)
 
@@ -34,5 +36,8 @@
 #define JSON_DEPTH_MAX          64      /* profiles nest 5 deep; an event's contexts up to 20 */
 #define JSON_STRING_MAX         MIB(1)  /* decoded; longest seen in recordings: 2 KiB */
 #define INFLATE_WHOLE_MAX       MIB(16) /* decoded in one piece up to here, as a stream beyond */
+
+/* ---- answers; what really bounds them is the memory a request may hold ---- */
+#define FLAMEGRAPH_NODES_MAX (UINT32_C(1) << 27) /* node numbers are 31 bits; 3 GiB of nodes */
 
 #endif

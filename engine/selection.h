@@ -38,6 +38,7 @@
 
 #include "base/arena.h"
 #include "base/intern.h"
+#include "engine/span.h"
 #include "storage/store.h"
 
 struct selection_ids {
@@ -47,11 +48,6 @@ struct selection_ids {
 struct selection_texts {
     const struct bytes *texts;
     size_t count;
-};
-
-struct span_ns {
-    int64_t start_ns;
-    int64_t end_ns;
 };
 
 /* Borrowed while the selection lives. Zeroes mean "no such condition", but window.end_ns 0 with
@@ -81,11 +77,14 @@ struct selection_window {
 /* Windows of a row: those for every thread first, then by thread, each group by start; no moment
  * of a thread lies in two of them. */
 struct selection_row {
-    row_id id;
-    struct row facts;
+    row_id id; /* its facts: snapshot_row */
+    enum profile_kind kind;
+    int64_t start_ns;
+    int64_t end_ns;
     const struct selection_window *windows;
-    size_t window_count;
-    bool used; /* known after the visit */
+    uint32_t window_count;
+    uint32_t linked; /* profiler of the links that led here; PROFILE_NONE: none did */
+    bool used;       /* known after the visit */
 };
 
 struct left_out {
@@ -117,6 +116,8 @@ struct coverage {
     size_t left_out_count;
 };
 
+struct selection_links;
+
 struct selection {
     const struct snapshot *snapshot;
     const struct selection_request *request;
@@ -145,6 +146,7 @@ struct selection_piece {
 
 struct selection_part {
     const struct selection_row *row;
+    const struct row *facts;
     const struct profile *profile; /* checked: every index in range */
     const struct selection_piece *pieces;
     size_t piece_count;

@@ -1,0 +1,632 @@
+/* flamegraph.c - pieces of samples to one merged call tree.
+ *
+ * 1. Accumulate. A profile's stacks are a trie. The first time a sample ends in a trie node, the
+ *    path above it is looked up (or added) in the accumulator once, and every trie node of that
+ *    path remembers where it led; from then on a sample costs one addition. So a profile costs
+ *    O(samples + distinct stack nodes), not samples times depth.
+ * 2. Arrange. Nodes are bucketed by the rank of their frame's identity, then handed to their
+ *    parents in that order, which sorts all lists of children in linear time; a walk breadth-first
+ *    numbers them; one sweep from the back adds totals up.
+ */
+#include "engine/flamegraph.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "engine/identity.h"
+
+#define ROOT_FLAG   UINT32_C(0x80000000) /* parent of a root: this bit and the number of its tree */
+#define SLOTS_FIRST 1024
+
+struct acc_node {
+    uint32_t parent; /* accumulator node, or ROOT_FLAG | tree */
+    uint32_t frame;
+    uint64_t self_ns;
+    uint64_t self_samples;
+};
+
+struct acc_tree {
+    uint64_t idle_ns;
+    uint64_t idle_samples;
+    uint64_t sum_ns;
+    uint64_t sum_samples;
+};
+
+struct acc_frame {
+    struct hash128 identity;
+    uint32_t function; /* texts are ids of `texts` */
+    uint32_t module;
+    uint32_t package;
+    uint32_t filename;
+    uint32_t path;
+    uint32_t instruction_addr;
+    uint32_t platform;
+    uint32_t line;
+    uint32_t column;
+    uint32_t fingerprint;
+    bool in_app;
+};
+
+struct accumulator {
+    bool separate;
+    struct buffer nodes;       /* struct acc_node */
+    struct buffer node_slots;  /* u32 node + 1, 0 free; power of two many */
+    struct buffer frames;      /* struct acc_frame */
+    struct buffer frame_slots; /* u32 frame + 1 */
+    struct buffer trees;       /* struct acc_tree */
+    struct intern texts;
+};
+
+/* What is known of the profile being added; all of it is scratch. */
+struct adding {
+    struct accumulator *acc;
+    const struct profile *profile;
+    uint32_t tree;
+    uint32_t *frame_of; /* distinct frame of the profile -> accumulator frame, or NONE */
+    uint32_t *node_of;  /* trie node -> accumulator node, or NONE */
+    uint32_t *visited;  /* trie nodes that node_of knows */
+    size_t visited_count;
+};
+
+static struct acc_node *acc_nodes(const struct accumulator *acc)
+{
+    return (struct acc_node *)(void *)acc->nodes.data;
+}
+
+static struct acc_frame *acc_frames(const struct accumulator *acc)
+{
+    return (struct acc_frame *)(void *)acc->frames.data;
+}
+
+static struct acc_tree *acc_trees(const struct accumulator *acc)
+{
+    return (struct acc_tree *)(void *)acc->trees.data;
+}
+
+static size_t acc_node_count(const struct accumulator *acc)
+{
+    return acc->nodes.len / sizeof(struct acc_node);
+}
+
+static size_t acc_frame_count(const struct accumulator *acc)
+{
+    return acc->frames.len / sizeof(struct acc_frame);
+}
+
+static uint32_t *u32_of(const struct buffer *b)
+{
+    return (uint32_t *)(void *)b->data;
+}
+
+static size_t u32_count(const struct buffer *b)
+{
+    return b->len / sizeof(uint32_t);
+}
+
+/* ---- tables: open addressing, at most half full ---- */
+
+static uint64_t node_hash(uint32_t parent, uint32_t frame)
+{
+    return hash_u64((uint64_t)parent << 32 | frame);
+}
+
+/* Room for one more of `count` entries; *ret_grown when the slots are empty and to be refilled. */
+static enum err slots_reserve(struct buffer *slots, size_t count, bool *ret_grown)
+{
+    size_t have = u32_count(slots);
+
+    *ret_grown = false;
+    if (have > 0 && count < have / 2)
+        return ERR_OK;
+    size_t wanted = have == 0 ? SLOTS_FIRST : have * 2;
+    TRY(buffer_reserve(slots, (wanted - have) * sizeof(uint32_t)));
+    buffer_clear(slots);
+    memset(buffer_extend(slots, wanted * sizeof(uint32_t)), 0, wanted * sizeof(uint32_t));
+    *ret_grown = true;
+    return ERR_OK;
+}
+
+static void slots_put(struct buffer *slots, uint64_t hash, uint32_t value)
+{
+    size_t mask = u32_count(slots) - 1;
+    size_t at = (size_t)hash & mask;
+
+    while (u32_of(slots)[at] != 0)
+        at = (at + 1) & mask;
+    u32_of(slots)[at] = value + 1;
+}
+
+static enum err acc_find_node(struct accumulator *acc, uint32_t parent, uint32_t frame,
+                              uint32_t *ret)
+{
+    bool grown;
+
+    TRY(slots_reserve(&acc->node_slots, acc_node_count(acc), &grown));
+    if (grown)
+        for (size_t i = 0; i < acc_node_count(acc); i++)
+            slots_put(&acc->node_slots,
+                      node_hash(acc_nodes(acc)[i].parent, acc_nodes(acc)[i].frame), (uint32_t)i);
+    const uint32_t *slots = u32_of(&acc->node_slots);
+    size_t mask = u32_count(&acc->node_slots) - 1;
+    uint64_t hash = node_hash(parent, frame);
+    for (size_t at = (size_t)hash & mask; slots[at] != 0; at = (at + 1) & mask) {
+        const struct acc_node *n = &acc_nodes(acc)[slots[at] - 1];
+        if (n->parent == parent && n->frame == frame) {
+            *ret = slots[at] - 1;
+            return ERR_OK;
+        }
+    }
+    struct acc_node *added = buffer_extend(&acc->nodes, sizeof(*added));
+    if (added == NULL)
+        return acc->nodes.failed;
+    *added = (struct acc_node){.parent = parent, .frame = frame};
+    *ret = (uint32_t)(acc_node_count(acc) - 1);
+    slots_put(&acc->node_slots, hash, *ret);
+    return ERR_OK;
+}
+
+static enum err acc_add_text(struct accumulator *acc, const struct profile *p, uint32_t id,
+                             uint32_t *ret)
+{
+    return intern_add(&acc->texts, profile_string(p, id), ret);
+}
+
+static enum err acc_add_frame(struct accumulator *acc, const struct profile *p,
+                              const struct profile_frame *f, struct hash128 identity)
+{
+    struct acc_frame a = {
+        .identity = identity,
+        .line = f->line,
+        .column = f->column,
+        .fingerprint = frame_fingerprint(p, f),
+        .in_app = frame_is_application(p, f),
+    };
+
+    TRY(acc_add_text(acc, p, f->function, &a.function));
+    TRY(acc_add_text(acc, p, f->module, &a.module));
+    TRY(acc_add_text(acc, p, f->package, &a.package));
+    TRY(acc_add_text(acc, p, f->filename, &a.filename));
+    TRY(acc_add_text(acc, p, f->abs_path, &a.path));
+    TRY(acc_add_text(acc, p, f->instruction_addr, &a.instruction_addr));
+    TRY(acc_add_text(acc, p, f->platform != 0 ? f->platform : p->platform, &a.platform));
+    buffer_put(&acc->frames, bytes_of(&a, sizeof(a)));
+    return acc->frames.failed;
+}
+
+static enum err acc_find_frame(struct accumulator *acc, const struct profile *p,
+                               const struct profile_frame *f, uint32_t *ret)
+{
+    struct hash128 identity = frame_identity(p, f);
+    bool grown;
+
+    TRY(slots_reserve(&acc->frame_slots, acc_frame_count(acc), &grown));
+    if (grown)
+        for (size_t i = 0; i < acc_frame_count(acc); i++)
+            slots_put(&acc->frame_slots, acc_frames(acc)[i].identity.lo, (uint32_t)i);
+    const uint32_t *slots = u32_of(&acc->frame_slots);
+    size_t mask = u32_count(&acc->frame_slots) - 1;
+    for (size_t at = (size_t)identity.lo & mask; slots[at] != 0; at = (at + 1) & mask) {
+        if (hash128_equal(acc_frames(acc)[slots[at] - 1].identity, identity)) {
+            *ret = slots[at] - 1;
+            return ERR_OK;
+        }
+    }
+    TRY(acc_add_frame(acc, p, f, identity));
+    *ret = (uint32_t)(acc_frame_count(acc) - 1);
+    slots_put(&acc->frame_slots, identity.lo, *ret);
+    return ERR_OK;
+}
+
+static enum err acc_reserve_trees(struct accumulator *acc, size_t count)
+{
+    size_t have = acc->trees.len / sizeof(struct acc_tree);
+
+    if (count <= have)
+        return ERR_OK;
+    void *added = buffer_extend(&acc->trees, (count - have) * sizeof(struct acc_tree));
+    if (added == NULL)
+        return acc->trees.failed;
+    memset(added, 0, (count - have) * sizeof(struct acc_tree));
+    return ERR_OK;
+}
+
+/* ---- one profile ---- */
+
+static enum err adding_frame(struct adding *a, uint32_t node, uint32_t *ret)
+{
+    const struct profile *p = a->profile;
+    uint32_t frame = p->frame_list[p->node_frame[node]];
+
+    if (a->frame_of[frame] == PROFILE_NONE)
+        TRY(acc_find_frame(a->acc, p, &p->frames[frame], &a->frame_of[frame]));
+    *ret = a->frame_of[frame];
+    return ERR_OK;
+}
+
+/* Where trie node `leaf` leads; the part of its path not yet known is found from the top down. */
+static enum err adding_resolve(struct adding *a, uint32_t leaf)
+{
+    const struct profile *p = a->profile;
+    size_t first = a->visited_count;
+
+    for (uint32_t node = leaf; node != PROFILE_NONE && a->node_of[node] == PROFILE_NONE;
+         node = p->node_parent[node])
+        a->visited[a->visited_count++] = node;
+    for (size_t i = a->visited_count; i-- > first;) {
+        uint32_t node = a->visited[i];
+        uint32_t above = p->node_parent[node];
+        uint32_t parent = above == PROFILE_NONE ? ROOT_FLAG | a->tree : a->node_of[above];
+        uint32_t frame;
+        TRY(adding_frame(a, node, &frame));
+        TRY(acc_find_node(a->acc, parent, frame, &a->node_of[node]));
+        if (a->node_of[node] >= ROOT_FLAG)
+            return ERR_LIMIT;
+    }
+    return ERR_OK;
+}
+
+static enum err adding_piece(struct adding *a, const struct selection_piece *piece)
+{
+    struct acc_tree *tree = &acc_trees(a->acc)[a->tree];
+    uint64_t weight_ns = (uint64_t)piece->end_ns - (uint64_t)piece->start_ns;
+    uint32_t leaf = a->profile->stacks[a->profile->sample_stack[piece->sample]];
+
+    tree->sum_ns += weight_ns;
+    tree->sum_samples += piece->counted;
+    if (leaf == PROFILE_NONE) {
+        tree->idle_ns += weight_ns;
+        tree->idle_samples += piece->counted;
+        return ERR_OK;
+    }
+    if (a->node_of[leaf] == PROFILE_NONE)
+        TRY(adding_resolve(a, leaf));
+    struct acc_node *node = &acc_nodes(a->acc)[a->node_of[leaf]];
+    node->self_ns += weight_ns;
+    node->self_samples += piece->counted;
+    return ERR_OK;
+}
+
+static void adding_forget(struct adding *a)
+{
+    for (size_t i = 0; i < a->visited_count; i++)
+        a->node_of[a->visited[i]] = PROFILE_NONE;
+    a->visited_count = 0;
+}
+
+/* The pieces' numbers, thread by thread; *ret_first[t] to [t + 1] are those of thread t. */
+static enum err pieces_by_thread(const struct selection_part *part, uint32_t **ret_order,
+                                 size_t **ret_first)
+{
+    const struct profile *p = part->profile;
+    uint32_t *order = ARENA_ARRAY(part->scratch, part->piece_count, uint32_t);
+    size_t *first = ARENA_ARRAY(part->scratch, p->thread_count + 2, size_t);
+
+    if (order == NULL || first == NULL)
+        return part->scratch->failed;
+    memset(first, 0, (p->thread_count + 2) * sizeof(*first));
+    for (size_t i = 0; i < part->piece_count; i++)
+        first[p->sample_thread[part->pieces[i].sample] + 2]++;
+    for (size_t t = 2; t < p->thread_count + 2; t++)
+        first[t] += first[t - 1];
+    for (size_t i = 0; i < part->piece_count; i++)
+        order[first[p->sample_thread[part->pieces[i].sample] + 1]++] = (uint32_t)i;
+    *ret_order = order;
+    *ret_first = first;
+    return ERR_OK;
+}
+
+static enum err adding_separate(struct adding *a, const struct selection_part *part)
+{
+    uint32_t *order = NULL;
+    size_t *first = NULL;
+
+    TRY(pieces_by_thread(part, &order, &first));
+    for (size_t t = 0; t < part->profile->thread_count; t++) {
+        if (first[t] == first[t + 1])
+            continue;
+        a->tree = part->thread_numbers[t];
+        TRY(acc_reserve_trees(a->acc, (size_t)a->tree + 1));
+        for (size_t i = first[t]; i < first[t + 1]; i++)
+            TRY(adding_piece(a, &part->pieces[order[i]]));
+        adding_forget(a);
+    }
+    return ERR_OK;
+}
+
+static enum err adding_merged(struct adding *a, const struct selection_part *part)
+{
+    for (size_t i = 0; i < part->piece_count; i++)
+        TRY(adding_piece(a, &part->pieces[i]));
+    return ERR_OK;
+}
+
+static enum err on_part(void *self, const struct selection_part *part, struct errinfo *info)
+{
+    struct accumulator *acc = self;
+    const struct profile *p = part->profile;
+    struct adding a = {.acc = acc, .profile = p};
+
+    a.frame_of = ARENA_ARRAY(part->scratch, p->frame_count, uint32_t);
+    a.node_of = ARENA_ARRAY(part->scratch, p->node_count, uint32_t);
+    a.visited = ARENA_ARRAY(part->scratch, p->node_count, uint32_t);
+    enum err rc = part->scratch->failed;
+    if (rc == ERR_OK) {
+        memset(a.frame_of, 0xff, p->frame_count * sizeof(uint32_t));
+        memset(a.node_of, 0xff, p->node_count * sizeof(uint32_t));
+        rc = acc->separate ? adding_separate(&a, part) : adding_merged(&a, part);
+    }
+    if (rc != ERR_OK)
+        return err_set(info, rc, "flame graph of %zu nodes so far: %s", acc_node_count(acc),
+                       err_text(rc));
+    return ERR_OK;
+}
+
+/* ---- from the accumulator to columns ---- */
+
+struct arranging {
+    const struct accumulator *acc;
+    struct arena *arena;  /* of the result */
+    struct arena scratch; /* of the way there */
+    size_t node_count;
+    size_t tree_count;
+    uint32_t *rank;        /* accumulator frame -> place by identity */
+    uint32_t *frame_order; /* place -> accumulator frame */
+    size_t *child_first;   /* of node n: children [child_first[n], child_first[n + 1]); the roots of
+                              tree t are those of node node_count + t */
+    uint32_t *children;
+};
+
+static int frame_compare(const void *left, const void *right, void *context)
+{
+    const struct acc_frame *frames = context;
+    const uint32_t *a = left;
+    const uint32_t *b = right;
+
+    return hash128_compare(frames[*a].identity, frames[*b].identity);
+}
+
+static enum err arrange_frames(struct arranging *r)
+{
+    size_t count = acc_frame_count(r->acc);
+
+    r->rank = ARENA_ARRAY(&r->scratch, count, uint32_t);
+    r->frame_order = ARENA_ARRAY(&r->scratch, count, uint32_t);
+    if (r->rank == NULL || r->frame_order == NULL)
+        return r->scratch.failed;
+    for (size_t i = 0; i < count; i++)
+        r->frame_order[i] = (uint32_t)i;
+    if (count > 1)
+        qsort_r(r->frame_order, count, sizeof(uint32_t), frame_compare, acc_frames(r->acc));
+    for (size_t i = 0; i < count; i++)
+        r->rank[r->frame_order[i]] = (uint32_t)i;
+    return ERR_OK;
+}
+
+static size_t parent_slot(const struct arranging *r, uint32_t parent)
+{
+    return (parent & ROOT_FLAG) != 0 ? r->node_count + (parent & ~ROOT_FLAG) : parent;
+}
+
+/* Two counting sorts: by rank of the frame, then stably by parent. */
+static enum err arrange_children(struct arranging *r)
+{
+    const struct acc_node *nodes = acc_nodes(r->acc);
+    size_t frame_count = acc_frame_count(r->acc);
+    size_t parents = r->node_count + r->tree_count;
+    uint32_t *by_frame = ARENA_ARRAY(&r->scratch, r->node_count, uint32_t);
+    size_t *frame_first = ARENA_ARRAY(&r->scratch, frame_count + 1, size_t);
+
+    r->children = ARENA_ARRAY(&r->scratch, r->node_count, uint32_t);
+    r->child_first = ARENA_ARRAY(&r->scratch, parents + 2, size_t);
+    if (r->scratch.failed != ERR_OK)
+        return r->scratch.failed;
+    memset(frame_first, 0, (frame_count + 1) * sizeof(*frame_first));
+    memset(r->child_first, 0, (parents + 2) * sizeof(*r->child_first));
+    for (size_t i = 0; i < r->node_count; i++) {
+        frame_first[r->rank[nodes[i].frame] + 1]++;
+        r->child_first[parent_slot(r, nodes[i].parent) + 2]++;
+    }
+    for (size_t f = 1; f <= frame_count; f++)
+        frame_first[f] += frame_first[f - 1];
+    for (size_t p = 2; p < parents + 2; p++)
+        r->child_first[p] += r->child_first[p - 1];
+    for (size_t i = 0; i < r->node_count; i++)
+        by_frame[frame_first[r->rank[nodes[i].frame]]++] = (uint32_t)i;
+    for (size_t i = 0; i < r->node_count; i++) {
+        size_t slot = parent_slot(r, nodes[by_frame[i]].parent);
+        r->children[r->child_first[slot + 1]++] = by_frame[i];
+    }
+    return ERR_OK;
+}
+
+/* Columns of one tree; `queue` and `place` have room for all nodes. */
+static enum err arrange_tree(struct arranging *r, size_t number, uint32_t *queue,
+                             struct flamegraph_tree *ret)
+{
+    const struct acc_node *nodes = acc_nodes(r->acc);
+    const struct acc_tree *tree = &acc_trees(r->acc)[number];
+    size_t count = 0;
+
+    /* breadth-first: the queue is the order, and a node's children follow one another in it */
+    for (size_t i = r->child_first[r->node_count + number];
+         i < r->child_first[r->node_count + number + 1]; i++)
+        queue[count++] = r->children[i];
+    size_t roots = count;
+    for (size_t at = 0; at < count; at++)
+        for (size_t i = r->child_first[queue[at]]; i < r->child_first[queue[at] + 1]; i++)
+            queue[count++] = r->children[i];
+
+    uint32_t *parent = ARENA_ARRAY(r->arena, count, uint32_t);
+    uint32_t *frame = ARENA_ARRAY(r->arena, count, uint32_t);
+    uint64_t *self_ns = ARENA_ARRAY(r->arena, count, uint64_t);
+    uint64_t *total_ns = ARENA_ARRAY(r->arena, count, uint64_t);
+    uint64_t *self_samples = ARENA_ARRAY(r->arena, count, uint64_t);
+    uint64_t *total_samples = ARENA_ARRAY(r->arena, count, uint64_t);
+    if (r->arena->failed != ERR_OK)
+        return r->arena->failed;
+    size_t next = roots; /* where the children of the node at hand begin */
+    for (size_t i = 0; i < count; i++) {
+        const struct acc_node *n = &nodes[queue[i]];
+        if (i < roots)
+            parent[i] = FLAMEGRAPH_NO_PARENT;
+        frame[i] = r->rank[n->frame];
+        total_ns[i] = self_ns[i] = n->self_ns;
+        total_samples[i] = self_samples[i] = n->self_samples;
+        for (size_t c = r->child_first[queue[i]]; c < r->child_first[queue[i] + 1]; c++)
+            parent[next++] = (uint32_t)i;
+    }
+    for (size_t i = count; i-- > roots;) {
+        total_ns[parent[i]] += total_ns[i];
+        total_samples[parent[i]] += total_samples[i];
+    }
+    *ret = (struct flamegraph_tree){
+        .node_count = count,
+        .parent = parent,
+        .frame = frame,
+        .self_ns = self_ns,
+        .total_ns = total_ns,
+        .self_samples = self_samples,
+        .total_samples = total_samples,
+        .idle_ns = tree->idle_ns,
+        .idle_samples = tree->idle_samples,
+        .sum_ns = tree->sum_ns,
+        .sum_samples = tree->sum_samples,
+    };
+    return ERR_OK;
+}
+
+static enum err arrange_frame_list(struct arranging *r, struct flamegraph *g)
+{
+    size_t count = acc_frame_count(r->acc);
+    const struct buffer *text = &r->acc->texts.text;
+    struct bytes copy = arena_copy(r->arena, buffer_bytes(text));
+    struct flamegraph_frame *frames = ARENA_ARRAY(r->arena, count, struct flamegraph_frame);
+
+    if (r->arena->failed != ERR_OK)
+        return r->arena->failed;
+    for (size_t i = 0; i < count; i++) {
+        const struct acc_frame *a = &acc_frames(r->acc)[r->frame_order[i]];
+        const uint32_t ids[] = {a->function, a->module,           a->package, a->filename,
+                                a->path,     a->instruction_addr, a->platform};
+        struct bytes texts[7];
+        for (size_t k = 0; k < 7; k++) {
+            struct bytes view = intern_get(&r->acc->texts, ids[k]);
+            texts[k] =
+                ids[k] == 0 ? BYTES("") : bytes_of(copy.data + (view.data - text->data), view.len);
+        }
+        frames[i] = (struct flamegraph_frame){
+            .identity = a->identity,
+            .function = texts[0],
+            .module = texts[1],
+            .package = texts[2],
+            .filename = texts[3],
+            .path = texts[4],
+            .instruction_addr = texts[5],
+            .platform = texts[6],
+            .line = a->line,
+            .column = a->column,
+            .fingerprint = a->fingerprint,
+            .in_app = a->in_app,
+        };
+    }
+    g->frames = frames;
+    g->frame_count = count;
+    return ERR_OK;
+}
+
+static int tree_compare(const void *left, const void *right)
+{
+    const struct flamegraph_tree *a = left;
+    const struct flamegraph_tree *b = right;
+    int order = thread_id_compare(a->thread_id, b->thread_id);
+
+    return order != 0 ? order : bytes_compare(a->thread_name, b->thread_name);
+}
+
+static enum err arrange_names(struct arranging *r, const struct selection *s, size_t number,
+                              struct flamegraph_tree *tree)
+{
+    struct bytes id;
+    struct bytes name;
+
+    selection_thread(s, (uint32_t)number, &id, &name);
+    tree->thread_id = arena_copy(r->arena, id);
+    tree->thread_name = arena_copy(r->arena, name);
+    return r->arena->failed;
+}
+
+static enum err arrange(struct arranging *r, const struct selection *s, struct flamegraph **ret)
+{
+    struct flamegraph *g = ARENA_NEW(r->arena, struct flamegraph);
+    struct flamegraph_tree *trees = ARENA_ARRAY(r->arena, r->tree_count, struct flamegraph_tree);
+    uint32_t *queue = ARENA_ARRAY(&r->scratch, r->node_count, uint32_t);
+
+    if (g == NULL || trees == NULL)
+        return r->arena->failed;
+    if (queue == NULL)
+        return r->scratch.failed;
+    TRY(arrange_frames(r));
+    TRY(arrange_children(r));
+    *g = (struct flamegraph){.trees = trees, .tree_count = r->tree_count};
+    TRY(arrange_frame_list(r, g));
+    for (size_t t = 0; t < r->tree_count; t++) {
+        TRY(arrange_tree(r, t, queue, &trees[t]));
+        if (r->acc->separate)
+            TRY(arrange_names(r, s, t, &trees[t]));
+    }
+    if (r->acc->separate && r->tree_count > 1)
+        qsort(trees, r->tree_count, sizeof(*trees), tree_compare);
+    *ret = g;
+    return ERR_OK;
+}
+
+static void accumulator_init(struct accumulator *acc, bool separate, struct mem_account *account)
+{
+    *acc = (struct accumulator){.separate = separate};
+    buffer_init(&acc->nodes, FLAMEGRAPH_NODES_MAX * sizeof(struct acc_node), account);
+    buffer_init(&acc->node_slots, SIZE_MAX, account);
+    buffer_init(&acc->frames, FLAMEGRAPH_NODES_MAX * sizeof(struct acc_frame), account);
+    buffer_init(&acc->frame_slots, SIZE_MAX, account);
+    buffer_init(&acc->trees, FLAMEGRAPH_NODES_MAX * sizeof(struct acc_tree), account);
+    intern_init(&acc->texts, UINT32_MAX, account);
+}
+
+static void accumulator_close(struct accumulator *acc)
+{
+    buffer_close(&acc->nodes);
+    buffer_close(&acc->node_slots);
+    buffer_close(&acc->frames);
+    buffer_close(&acc->frame_slots);
+    buffer_close(&acc->trees);
+    intern_close(&acc->texts);
+}
+
+enum err flamegraph_build(struct selection *s, const struct flamegraph_options *options,
+                          struct arena *arena, struct flamegraph **ret, struct errinfo *info)
+{
+    static_assert(FLAMEGRAPH_NODES_MAX < ROOT_FLAG, "node numbers leave the root bit free");
+    struct accumulator acc;
+
+    accumulator_init(&acc, options->separate_threads, arena->account);
+    enum err rc = acc.separate ? ERR_OK : acc_reserve_trees(&acc, 1);
+    if (rc == ERR_OK)
+        rc = selection_visit(s, options->canceled, on_part, &acc, info);
+    else
+        rc = err_set(info, rc, "flame graph: %s", err_text(rc));
+    if (rc == ERR_OK) {
+        struct arranging r = {
+            .acc = &acc,
+            .arena = arena,
+            .node_count = acc_node_count(&acc),
+            .tree_count = acc.trees.len / sizeof(struct acc_tree),
+        };
+        arena_init(&r.scratch, arena->max, arena->account);
+        rc = arrange(&r, s, ret);
+        arena_close(&r.scratch);
+        if (rc != ERR_OK)
+            rc = err_set(info, rc, "flame graph of %zu nodes: %s", r.node_count, err_text(rc));
+    }
+    accumulator_close(&acc);
+    return rc;
+}

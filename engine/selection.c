@@ -1,0 +1,301 @@
+/* selection.c - from conditions to rows and windows; the index alone is read here. */
+#include "engine/selection.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "engine/link_windows.h"
+
+#define THREAD_TEXT_MAX MIB(64) /* ids and names of all threads of one selection */
+
+/* The texts of one tag condition as ids of the snapshot. */
+struct tag_filter {
+    bool active;
+    const uint32_t *ids;
+    size_t count;
+};
+
+struct maker {
+    struct selection *s;
+    const struct selection_request *request;
+    const struct snapshot *snap;
+    struct arena *arena;
+    struct span_ns window;
+    struct tag_filter environments;
+    struct tag_filter releases;
+    struct tag_filter platforms;
+    bool by_link; /* chunks are reached through links only */
+    bool by_id;
+    uint32_t transaction; /* string id */
+    bool transaction_known;
+    const struct selection_window *whole; /* the request's window, for every thread */
+    size_t row_capacity;
+    struct errinfo *info;
+};
+
+static enum err tag_filter_make(const struct maker *m, struct selection_texts texts,
+                                struct tag_filter *ret)
+{
+    *ret = (struct tag_filter){.active = texts.count > 0};
+    if (texts.count == 0)
+        return ERR_OK;
+    uint32_t *ids = ARENA_ARRAY(m->arena, texts.count, uint32_t);
+    if (ids == NULL)
+        return m->arena->failed;
+    for (size_t i = 0; i < texts.count; i++) {
+        if (texts.texts[i].len == 0)
+            ids[ret->count++] = 0; /* "" asks for rows without the tag */
+        else if (snapshot_find_string(m->snap, texts.texts[i], &ids[ret->count]))
+            ret->count++;
+    }
+    ret->ids = ids;
+    return ERR_OK;
+}
+
+static bool tag_filter_accepts(const struct tag_filter *f, uint32_t id)
+{
+    if (!f->active)
+        return true;
+    for (size_t i = 0; i < f->count; i++)
+        if (f->ids[i] == id)
+            return true;
+    return false;
+}
+
+static bool maker_accepts(const struct maker *m, const struct row *facts)
+{
+    return tag_filter_accepts(&m->environments, facts->environment) &&
+           tag_filter_accepts(&m->releases, facts->release) &&
+           tag_filter_accepts(&m->platforms, facts->platform);
+}
+
+static bool row_meets(const struct row *facts, struct span_ns window)
+{
+    return facts->start_ns < window.end_ns && facts->end_ns >= window.start_ns;
+}
+
+static enum err maker_add_row(struct maker *m, struct selection_row row)
+{
+    struct selection *s = m->s;
+
+    if (s->row_count == m->row_capacity) {
+        size_t capacity = m->row_capacity == 0 ? 64 : m->row_capacity * 2;
+        struct selection_row *grown = ARENA_ARRAY(m->arena, capacity, struct selection_row);
+        if (grown == NULL)
+            return m->arena->failed;
+        if (s->row_count > 0)
+            memcpy(grown, s->rows, s->row_count * sizeof(*grown));
+        s->rows = grown;
+        m->row_capacity = capacity;
+    }
+    s->rows[s->row_count++] = row;
+    if (row.kind == PROFILE_CHUNK)
+        s->coverage.chunks_found++;
+    else
+        s->coverage.profiles_found++;
+    return ERR_OK;
+}
+
+/* Chunks of one profiler that meet `window`; with links only where these reach. */
+static enum err maker_add_chunks(struct maker *m, struct uuid profiler, struct span_ns window,
+                                 const struct link_profiler *links, uint32_t linked)
+{
+    struct row_list found = {0};
+
+    if (window.end_ns <= window.start_ns)
+        return ERR_OK;
+    TRY(snapshot_find_chunks(m->snap, m->request->project_id, profiler, window.start_ns,
+                             window.end_ns - 1, m->arena, &found));
+    for (size_t i = 0; i < found.count; i++) {
+        struct row facts;
+        snapshot_row(m->snap, found.ids[i], &facts);
+        if (!maker_accepts(m, &facts))
+            continue;
+        struct selection_row row = {.id = found.ids[i],
+                                    .kind = PROFILE_CHUNK,
+                                    .start_ns = facts.start_ns,
+                                    .end_ns = facts.end_ns,
+                                    .windows = m->whole,
+                                    .window_count = 1,
+                                    .linked = linked};
+        if (links != NULL)
+            TRY(link_profiler_windows(links, facts.start_ns, facts.end_ns, m->arena, &row.windows,
+                                      &row.window_count));
+        if (row.window_count > 0)
+            TRY(maker_add_row(m, row));
+    }
+    return ERR_OK;
+}
+
+static enum err maker_add_profile(struct maker *m, row_id id)
+{
+    const struct selection_request *q = m->request;
+    struct row facts;
+
+    snapshot_row(m->snap, id, &facts);
+    if (!row_meets(&facts, m->window) || !maker_accepts(m, &facts))
+        return ERR_OK;
+    if (q->transaction.data != NULL &&
+        (!m->transaction_known || facts.transaction != m->transaction))
+        return ERR_OK;
+    if (q->has_trace_id && !uuid_equal(facts.trace_id, q->trace_id))
+        return ERR_OK;
+    return maker_add_row(m, (struct selection_row){.id = id,
+                                                   .kind = PROFILE_TRANSACTION,
+                                                   .start_ns = facts.start_ns,
+                                                   .end_ns = facts.end_ns,
+                                                   .windows = m->whole,
+                                                   .window_count = 1,
+                                                   .linked = PROFILE_NONE});
+}
+
+static enum err maker_add_profiles(struct maker *m)
+{
+    const struct selection_request *q = m->request;
+
+    if (m->by_id) {
+        for (size_t i = 0; i < q->profile_ids.count; i++) {
+            bool again = false;
+            for (size_t k = 0; k < i && !again; k++)
+                again = uuid_equal(q->profile_ids.ids[k], q->profile_ids.ids[i]);
+            row_id id;
+            if (!again && snapshot_find_profile(m->snap, q->project_id, q->profile_ids.ids[i], &id))
+                TRY(maker_add_profile(m, id));
+        }
+        return ERR_OK;
+    }
+    if (m->window.end_ns <= m->window.start_ns)
+        return ERR_OK;
+    struct row_list found = {0};
+    TRY(snapshot_find_profiles(m->snap, q->project_id, m->window.start_ns, m->window.end_ns - 1,
+                               m->arena, &found));
+    for (size_t i = 0; i < found.count; i++)
+        TRY(maker_add_profile(m, found.ids[i]));
+    return ERR_OK;
+}
+
+static enum err maker_add_linked(struct maker *m)
+{
+    struct selection_links *links = NULL;
+
+    TRY(selection_links_find(m->snap, m->request, m->window, m->arena, &links));
+    m->s->links = links;
+    for (size_t i = 0; i < links->count; i++) {
+        const struct link_profiler *p = &links->profilers[i];
+        TRY(maker_add_chunks(m, p->profiler_id, p->hull, p, (uint32_t)i));
+    }
+    return ERR_OK;
+}
+
+static enum err maker_add_continuous(struct maker *m)
+{
+    const struct selection_request *q = m->request;
+
+    if (m->by_id) {
+        for (size_t i = 0; i < q->profiler_ids.count; i++) {
+            bool again = false;
+            for (size_t k = 0; k < i && !again; k++)
+                again = uuid_equal(q->profiler_ids.ids[k], q->profiler_ids.ids[i]);
+            if (!again)
+                TRY(maker_add_chunks(m, q->profiler_ids.ids[i], m->window, NULL, PROFILE_NONE));
+        }
+        return ERR_OK;
+    }
+    struct profiler_summary *profilers = NULL;
+    size_t count = 0;
+    TRY(snapshot_list_profilers(m->snap, q->project_id, m->arena, &profilers, &count));
+    for (size_t i = 0; i < count; i++)
+        if (profilers[i].start_ns < m->window.end_ns && profilers[i].end_ns >= m->window.start_ns)
+            TRY(maker_add_chunks(m, profilers[i].profiler_id, m->window, NULL, PROFILE_NONE));
+    return ERR_OK;
+}
+
+/* By (start, id, profiler): the order in which representatives are chosen and exports run. */
+static int row_compare(const void *left, const void *right, void *context)
+{
+    const struct selection_row *a = left;
+    const struct selection_row *b = right;
+    const struct snapshot *snap = context;
+    struct row x;
+    struct row y;
+
+    if (a->start_ns != b->start_ns)
+        return a->start_ns < b->start_ns ? -1 : 1;
+    snapshot_row(snap, a->id, &x);
+    snapshot_row(snap, b->id, &y);
+    int order = uuid_compare(x.id, y.id);
+    if (order == 0)
+        order = uuid_compare(x.profiler_id, y.profiler_id);
+    return order != 0 ? order : (a->id > b->id) - (a->id < b->id);
+}
+
+static enum err maker_prepare(struct maker *m)
+{
+    const struct selection_request *q = m->request;
+
+    m->window = (struct span_ns){q->has_start ? q->window.start_ns : INT64_MIN,
+                                 q->has_end ? q->window.end_ns : INT64_MAX};
+    m->by_id = q->profiler_ids.count > 0 || q->profile_ids.count > 0;
+    m->by_link = q->transaction.data != NULL || q->has_trace_id;
+    TRY(tag_filter_make(m, q->environments, &m->environments));
+    TRY(tag_filter_make(m, q->releases, &m->releases));
+    TRY(tag_filter_make(m, q->platforms, &m->platforms));
+    if (q->transaction.data != NULL)
+        m->transaction_known = q->transaction.len == 0 ||
+                               snapshot_find_string(m->snap, q->transaction, &m->transaction);
+    struct selection_window *whole = ARENA_NEW(m->arena, struct selection_window);
+    if (whole == NULL)
+        return m->arena->failed;
+    *whole = (struct selection_window){m->window.start_ns, m->window.end_ns, {0}};
+    m->whole = whole;
+    return ERR_OK;
+}
+
+enum err selection_make(const struct snapshot *snap, const struct selection_request *request,
+                        struct arena *arena, struct selection **ret, struct errinfo *info)
+{
+    struct selection *s = ARENA_NEW(arena, struct selection);
+
+    if (s == NULL)
+        return err_set(info, arena->failed, "selection: %s", err_text(arena->failed));
+    *s = (struct selection){.snapshot = snap, .request = request, .arena = arena};
+    intern_init(&s->threads, THREAD_TEXT_MAX, arena->account);
+    struct maker m = {.s = s, .request = request, .snap = snap, .arena = arena, .info = info};
+
+    enum err rc = maker_prepare(&m);
+    if (rc == ERR_OK)
+        rc = m.by_link ? maker_add_linked(&m) : maker_add_continuous(&m);
+    if (rc == ERR_OK)
+        rc = maker_add_profiles(&m);
+    if (rc != ERR_OK) {
+        selection_destroy(s);
+        return err_set(info, rc, "selection: %s", err_text(rc));
+    }
+    if (s->row_count > 1)
+        qsort_r(s->rows, s->row_count, sizeof(*s->rows), row_compare, (void *)(uintptr_t)snap);
+    *ret = s;
+    return ERR_OK;
+}
+
+void selection_destroy(struct selection *s)
+{
+    if (s != NULL)
+        intern_close(&s->threads);
+}
+
+void coverage_leave_out(struct coverage *c, const char *what, const char *reason, uint64_t count)
+{
+    if (count == 0)
+        return;
+    for (size_t i = 0; i < c->left_out_count; i++) {
+        struct left_out *l = &c->left_out[i];
+        if (strcmp(l->what, what) == 0 && strcmp(l->reason, reason) == 0) {
+            l->count += count;
+            return;
+        }
+    }
+    assert(c->left_out_count < LEFT_OUT_MAX); /* the words are ours, and few */
+    c->left_out[c->left_out_count++] = (struct left_out){what, reason, count};
+}

@@ -1,0 +1,370 @@
+/* selection_visit.c - read the rows of a selection and cut their samples to its windows.
+ *
+ * A visit walks a profile's samples twice: backwards to find each sample's next one on the same
+ * thread, forwards to cut the stretch between the two to the windows. Windows of a thread are
+ * ascending and disjoint, samples of a thread ascend too, so one cursor a list is enough.
+ */
+#include <inttypes.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "engine/link_windows.h"
+#include "engine/selection.h"
+
+#define PIECES_MAX MIB(512) /* bytes; the account is what really limits */
+
+/* Where a thread stands in the two lists of windows that concern it. */
+struct cursor {
+    bool wanted;
+    uint32_t all; /* next window for every thread */
+    uint32_t own; /* next window for this thread alone */
+    uint32_t own_end;
+};
+
+struct visit {
+    struct selection *s;
+    struct buffer pieces; /* struct selection_piece */
+    struct buffer key;    /* of the thread table */
+    struct arena scratch;
+    const struct profile *profile;
+    const struct selection_row *row;
+    uint32_t all_end; /* windows for every thread are [0, all_end) */
+    struct errinfo *info;
+};
+
+static bool thread_wanted(const struct selection_request *q, struct bytes id)
+{
+    for (size_t i = 0; i < q->threads.count; i++)
+        if (bytes_equal(q->threads.texts[i], id))
+            return true;
+    return q->threads.count == 0;
+}
+
+/* Which windows concern each thread of the profile. */
+static enum err visit_cursors(struct visit *v, struct cursor **ret)
+{
+    const struct profile *p = v->profile;
+    const struct selection_row *row = v->row;
+    struct cursor *cursors = ARENA_ARRAY(&v->scratch, p->thread_count, struct cursor);
+
+    if (cursors == NULL)
+        return v->scratch.failed;
+    uint32_t at = 0;
+    while (at < row->window_count && row->windows[at].thread.data == NULL)
+        at++;
+    v->all_end = at;
+    for (size_t t = 0; t < p->thread_count; t++)
+        cursors[t] = (struct cursor){
+            .wanted = thread_wanted(v->s->request, profile_string(p, p->threads[t].id))};
+    while (at < row->window_count) {
+        uint32_t first = at;
+        struct bytes thread = row->windows[first].thread;
+        while (at < row->window_count && bytes_equal(row->windows[at].thread, thread))
+            at++;
+        for (size_t t = 0; t < p->thread_count; t++) {
+            if (bytes_equal(profile_string(p, p->threads[t].id), thread)) {
+                cursors[t].own = first;
+                cursors[t].own_end = at;
+            }
+        }
+    }
+    *ret = cursors;
+    return ERR_OK;
+}
+
+/* Cut [start, end) of one sample to windows[*at, last); *at moves past windows that are over. */
+static void visit_cut(struct visit *v, uint32_t sample, struct span_ns span, uint32_t *at,
+                      uint32_t last)
+{
+    const struct selection_window *w = v->row->windows;
+
+    while (*at < last && w[*at].end_ns <= span.start_ns)
+        (*at)++;
+    for (uint32_t i = *at; i < last; i++) {
+        bool counted = w[i].start_ns <= span.start_ns;
+        if (!counted && w[i].start_ns >= span.end_ns)
+            break;
+        struct selection_piece piece = {
+            .sample = sample,
+            .counted = counted,
+            .start_ns = counted ? span.start_ns : w[i].start_ns,
+            .end_ns = span.end_ns < w[i].end_ns ? span.end_ns : w[i].end_ns,
+        };
+        buffer_put(&v->pieces, bytes_of(&piece, sizeof(piece)));
+    }
+}
+
+static enum err visit_pieces(struct visit *v)
+{
+    const struct profile *p = v->profile;
+    struct cursor *cursors = NULL;
+    uint32_t *next = ARENA_ARRAY(&v->scratch, p->sample_count, uint32_t);
+    uint32_t *latest = ARENA_ARRAY(&v->scratch, p->thread_count, uint32_t);
+
+    if (next == NULL || latest == NULL)
+        return v->scratch.failed;
+    TRY(visit_cursors(v, &cursors));
+    for (size_t t = 0; t < p->thread_count; t++)
+        latest[t] = PROFILE_NONE;
+    for (size_t i = p->sample_count; i-- > 0;) {
+        next[i] = latest[p->sample_thread[i]];
+        latest[p->sample_thread[i]] = (uint32_t)i;
+    }
+    buffer_clear(&v->pieces);
+    for (size_t i = 0; i < p->sample_count; i++) {
+        struct cursor *c = &cursors[p->sample_thread[i]];
+        if (next[i] == PROFILE_NONE || !c->wanted)
+            continue;
+        struct span_ns span = {profile_sample_ns(p, i), profile_sample_ns(p, next[i])};
+        visit_cut(v, (uint32_t)i, span, &c->all, v->all_end);
+        visit_cut(v, (uint32_t)i, span, &c->own, c->own_end);
+    }
+    return v->pieces.failed;
+}
+
+/* The number of a thread's (id, name) in the selection's table. */
+static enum err visit_number(struct visit *v, const struct profile_thread *t, uint32_t *ret)
+{
+    struct bytes id = profile_string(v->profile, t->id);
+    uint32_t number = 0;
+
+    buffer_clear(&v->key);
+    buffer_put_u32(&v->key, (uint32_t)id.len);
+    buffer_put(&v->key, id);
+    buffer_put(&v->key, profile_string(v->profile, t->name));
+    if (v->key.failed != ERR_OK)
+        return v->key.failed;
+    TRY(intern_add(&v->s->threads, buffer_bytes(&v->key), &number));
+    *ret = number - 1; /* 0 is the empty string, which no key is */
+    return ERR_OK;
+}
+
+void selection_thread(const struct selection *s, uint32_t n, struct bytes *ret_id,
+                      struct bytes *ret_name)
+{
+    struct reader r = reader_of(intern_get(&s->threads, n + 1));
+    uint32_t len = reader_u32(&r);
+
+    *ret_id = reader_take(&r, len);
+    *ret_name = reader_take(&r, reader_left(&r));
+}
+
+/* Sum up what the pieces cover; number the threads they touch. */
+static enum err visit_account(struct visit *v, uint32_t **ret_numbers)
+{
+    const struct profile *p = v->profile;
+    struct coverage *c = &v->s->coverage;
+    const struct selection_piece *pieces = (const void *)v->pieces.data;
+    size_t count = v->pieces.len / sizeof(*pieces);
+    uint32_t *numbers = ARENA_ARRAY(&v->scratch, p->thread_count, uint32_t);
+
+    if (numbers == NULL)
+        return v->scratch.failed;
+    for (size_t t = 0; t < p->thread_count; t++)
+        numbers[t] = PROFILE_NONE;
+    for (size_t i = 0; i < count; i++) {
+        const struct selection_piece *piece = &pieces[i];
+        uint32_t thread = p->sample_thread[piece->sample];
+        if (numbers[thread] == PROFILE_NONE)
+            TRY(visit_number(v, &p->threads[thread], &numbers[thread]));
+        if (!c->any || piece->start_ns < c->first_ns)
+            c->first_ns = piece->start_ns;
+        if (!c->any || piece->end_ns > c->last_ns)
+            c->last_ns = piece->end_ns;
+        c->any = true;
+        c->samples += piece->counted;
+        c->total_ns += (uint64_t)piece->end_ns - (uint64_t)piece->start_ns;
+    }
+    *ret_numbers = numbers;
+    return ERR_OK;
+}
+
+static bool is_damage(enum err rc)
+{
+    return rc == ERR_CORRUPT || rc == ERR_IO || rc == ERR_UNSUPPORTED || rc == ERR_MALFORMED ||
+           rc == ERR_NOTFOUND;
+}
+
+static void visit_leave_out(struct visit *v, const char *reason, const struct errinfo *why)
+{
+    bool chunk = v->row->kind == PROFILE_CHUNK;
+
+    coverage_leave_out(&v->s->coverage, chunk ? "chunks" : "profiles", reason, 1);
+    log_warn("selection", "left_out row=%" PRIu32 " reason=%s detail=\"%s\"", v->row->id, reason,
+             why->text);
+}
+
+static enum err visit_row(struct visit *v, struct selection_row *row, selection_visitor visitor,
+                          void *self)
+{
+    struct coverage *c = &v->s->coverage;
+    struct profile profile;
+    struct errinfo why = {0};
+    struct row facts;
+    uint32_t *numbers = NULL;
+
+    v->row = row;
+    v->profile = &profile;
+    snapshot_row(v->s->snapshot, row->id, &facts);
+    enum err rc = snapshot_read_profile(v->s->snapshot, row->id, &v->scratch, &profile, &why);
+    const char *reason = "unreadable";
+    if (rc == ERR_OK) {
+        reason = "malformed";
+        rc = profile_check(&profile, &why);
+    }
+    if (is_damage(rc)) {
+        visit_leave_out(v, reason, &why);
+        return ERR_OK;
+    }
+    if (rc != ERR_OK)
+        return err_set(v->info, rc, "%s", why.text[0] == '\0' ? err_text(rc) : why.text);
+    rc = visit_pieces(v);
+    if (rc == ERR_OK)
+        rc = visit_account(v, &numbers);
+    if (rc != ERR_OK)
+        return err_set(v->info, rc, "selection: %s", err_text(rc));
+    row->used = true;
+    if (row->kind == PROFILE_CHUNK)
+        c->chunks_used++;
+    else
+        c->profiles_used++;
+    struct selection_part part = {
+        .row = row,
+        .facts = &facts,
+        .profile = &profile,
+        .pieces = (const void *)v->pieces.data,
+        .piece_count = v->pieces.len / sizeof(struct selection_piece),
+        .thread_numbers = numbers,
+        .scratch = &v->scratch,
+    };
+    return visitor(self, &part, v->info);
+}
+
+/* The window as asked, missing bounds taken from the rows, less what the used rows span. */
+static enum err gaps_of_window(const struct selection *s, struct span_list *ret)
+{
+    const struct selection_request *q = s->request;
+    struct span_ns hull = {INT64_MAX, INT64_MIN};
+    struct span_list asked = {0};
+    struct span_list covered = {0};
+
+    for (size_t i = 0; i < s->row_count; i++) {
+        const struct selection_row *row = &s->rows[i];
+        if (row->start_ns < hull.start_ns)
+            hull.start_ns = row->start_ns;
+        if (row->end_ns > hull.end_ns)
+            hull.end_ns = row->end_ns;
+        if (row->used)
+            TRY(span_list_add(&covered, (struct span_ns){row->start_ns, row->end_ns}, s->arena));
+    }
+    if (q->has_start)
+        hull.start_ns = q->window.start_ns;
+    if (q->has_end)
+        hull.end_ns = q->window.end_ns;
+    if (s->row_count > 0 || (q->has_start && q->has_end))
+        TRY(span_list_add(&asked, hull, s->arena));
+    span_list_unite(&covered);
+    return span_list_subtract(&asked, &covered, s->arena, ret);
+}
+
+/* Rows' numbers gathered by the profiler that links led to: [first[p], first[p + 1]). */
+static enum err group_by_profiler(const struct selection *s, size_t **ret_first,
+                                  uint32_t **ret_rows)
+{
+    size_t profilers = s->links->count;
+    size_t *first = ARENA_ARRAY(s->arena, profilers + 2, size_t);
+    uint32_t *rows = ARENA_ARRAY(s->arena, s->row_count, uint32_t);
+
+    if (first == NULL || rows == NULL)
+        return s->arena->failed;
+    memset(first, 0, (profilers + 2) * sizeof(*first));
+    for (size_t i = 0; i < s->row_count; i++)
+        if (s->rows[i].linked != PROFILE_NONE)
+            first[s->rows[i].linked + 2]++;
+    for (size_t p = 2; p < profilers + 2; p++)
+        first[p] += first[p - 1];
+    for (size_t i = 0; i < s->row_count; i++)
+        if (s->rows[i].linked != PROFILE_NONE)
+            rows[first[s->rows[i].linked + 1]++] = (uint32_t)i;
+    *ret_first = first;
+    *ret_rows = rows;
+    return ERR_OK;
+}
+
+static enum err gaps_of_links(const struct selection *s, struct span_list *ret)
+{
+    struct span_list gaps = {0};
+    size_t *first = NULL;
+    uint32_t *rows = NULL;
+
+    TRY(group_by_profiler(s, &first, &rows));
+    for (size_t p = 0; p < s->links->count; p++) {
+        const struct link_profiler *profiler = &s->links->profilers[p];
+        struct span_list asked = {0};
+        struct span_list covered = {0};
+        struct span_list missing = {0};
+        for (size_t t = 0; t < profiler->thread_count; t++)
+            for (size_t i = 0; i < profiler->threads[t].spans.count; i++)
+                TRY(span_list_add(&asked, profiler->threads[t].spans.spans[i], s->arena));
+        for (size_t i = first[p]; i < first[p + 1]; i++) {
+            const struct selection_row *row = &s->rows[rows[i]];
+            struct span_ns span = {row->start_ns, row->end_ns};
+            if (row->used)
+                TRY(span_list_add(&covered, span, s->arena));
+        }
+        span_list_unite(&asked);
+        span_list_unite(&covered);
+        TRY(span_list_subtract(&asked, &covered, s->arena, &missing));
+        for (size_t i = 0; i < missing.count; i++)
+            TRY(span_list_add(&gaps, missing.spans[i], s->arena));
+    }
+    span_list_unite(&gaps);
+    *ret = gaps;
+    return ERR_OK;
+}
+
+static enum err visit_finish(struct selection *s)
+{
+    struct coverage *c = &s->coverage;
+    struct span_list gaps = {0};
+
+    if (s->links != NULL)
+        TRY(gaps_of_links(s, &gaps));
+    else
+        TRY(gaps_of_window(s, &gaps));
+    c->gaps = gaps.spans;
+    c->gap_count = gaps.count;
+    c->threads = s->threads.count > 0 ? s->threads.count - 1 : 0;
+    c->effective_hz = c->total_ns == 0 ? 0 : (double)c->samples * 1e9 / (double)c->total_ns;
+    return ERR_OK;
+}
+
+enum err selection_visit(struct selection *s, const atomic_bool *canceled,
+                         selection_visitor visitor, void *self, struct errinfo *info)
+{
+    struct visit v = {.s = s, .info = info};
+    enum err rc = ERR_OK;
+
+    s->coverage = (struct coverage){.chunks_found = s->coverage.chunks_found,
+                                    .profiles_found = s->coverage.profiles_found};
+    size_t text_max = s->threads.text.max;
+    intern_close(&s->threads);
+    intern_init(&s->threads, text_max, s->arena->account);
+    buffer_init(&v.pieces, PIECES_MAX, s->arena->account);
+    buffer_init(&v.key, MIB(4), s->arena->account);
+    for (size_t i = 0; i < s->row_count && rc == ERR_OK; i++) {
+        if (canceled != NULL && atomic_load_explicit(canceled, memory_order_relaxed)) {
+            rc = err_set(info, ERR_CANCELED, "selection: canceled");
+            break;
+        }
+        arena_init(&v.scratch, s->arena->max, s->arena->account);
+        s->rows[i].used = false;
+        rc = visit_row(&v, &s->rows[i], visitor, self);
+        arena_close(&v.scratch);
+    }
+    buffer_close(&v.pieces);
+    buffer_close(&v.key);
+    if (rc == ERR_OK && visit_finish(s) != ERR_OK)
+        rc = err_set(info, s->arena->failed, "selection: %s", err_text(s->arena->failed));
+    return rc;
+}
