@@ -5,7 +5,7 @@ set -u
 cd "${1:?source directory}" || exit 2
 
 # brackets, so that this file does not find itself
-pattern='registry[.]npmjs|npmjs[.]org|pypi[.]org|pythonhosted|deb[.]debian|ftp[.][a-z.]*debian|archive[.]ubuntu|snapshot[.]debian|"resolved": "http|[^.a-z][/]home/[a-z]|[[:space:]"=][/]work/'
+pattern='registry[.]npmjs|npmjs[.]org|pypi[.]org|python[h]osted|deb[.]debian|ftp[.][a-z.]*debian|archive[.]ubuntu|snapshot[.]debian|"resolved": "[h]ttp|[^.a-z][/]home/[a-z]|[[:space:]"=][/]work/'
 
 if found=$(grep -rnIE "$pattern" --exclude=.git --exclude-dir=.git --exclude-dir=build --exclude-dir=data \
     --exclude-dir=demo --exclude-dir=.tools --exclude-dir=node_modules --exclude-dir=corpus .); then
