@@ -44,4 +44,7 @@ if(NOT DEP_xxhash_INCLUDE)
   message(FATAL_ERROR "library 'xxhash' (xxhash.h) is missing: run ./scripts/setup")
 endif()
 add_library(dep::xxhash INTERFACE IMPORTED)
-set_target_properties(dep::xxhash PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${DEP_xxhash_INCLUDE}")
+# gcc 14 does not inline at -Og what the header insists on
+set_target_properties(dep::xxhash PROPERTIES
+  INTERFACE_INCLUDE_DIRECTORIES "${DEP_xxhash_INCLUDE}"
+  INTERFACE_COMPILE_DEFINITIONS "$<$<CONFIG:Debug>:XXH_NO_INLINE_HINTS=1>")
