@@ -256,6 +256,36 @@ static double read_back(struct shortest d)
     return decimal_to_double(bytes_of(text, (size_t)len), &value) ? value : HUGE_VAL;
 }
 
+/* How many decimals show `count` significant digits of a value in [1e-3, 1e15). */
+static unsigned decimals_for(double value, int count)
+{
+    unsigned before_point = 0;
+    for (uint64_t whole = (uint64_t)value;
+         before_point < 15 && whole >= powers_of_ten[before_point];)
+        before_point++;
+    if (before_point > 0)
+        return (unsigned)count - before_point;
+    return (unsigned)count + (value < 0.1) + (value < 0.01);
+}
+
+/* `value` to `count` significant digits in integers: value * 10^decimals is the mantissa times a
+ * power of ten, below 2^117, with its binary point inside. False outside of [1e-3, 1e15). */
+static bool round_in_integers(double value, int count, struct shortest *ret)
+{
+    if (!(value >= 1e-3 && value < 1e15))
+        return false;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    uint64_t mantissa = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
+    unsigned point =
+        1075 - (unsigned)(bits >> 52); /* value = mantissa / 2^point, 1 <= point <= 62 */
+    unsigned decimals = decimals_for(value, count);
+    u128 scaled = (u128)mantissa * powers_of_ten[decimals];
+    ret->digits = (uint64_t)((scaled + ((u128)1 << (point - 1))) >> point);
+    ret->exponent = -(int)decimals;
+    return true;
+}
+
 /* `value` to `count` significant digits, by the C library. */
 static struct shortest round_to_digits(double value, int count)
 {
@@ -278,7 +308,9 @@ static struct shortest find_shortest(double value)
 {
     int count = value < 0x1p-1022 ? 1 : 15;
     for (;; count++) {
-        struct shortest d = round_to_digits(value, count);
+        struct shortest d;
+        if (!round_in_integers(value, count, &d))
+            d = round_to_digits(value, count);
         if (count == 17 || read_back(d) == value)
             return d;
         /* a power of two reaches twice as far up as down: the next number up may do */
