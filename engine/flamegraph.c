@@ -16,8 +16,7 @@
 #include "base/limits.h"
 #include "engine/identity.h"
 
-#define ROOT_FLAG   UINT32_C(0x80000000) /* parent of a root: this bit and the number of its tree */
-#define SLOTS_FIRST 1024
+#define ROOT_FLAG UINT32_C(0x80000000) /* parent of a root: this bit and the number of its tree */
 
 struct acc_node {
     uint32_t parent; /* accumulator node, or ROOT_FLAG | tree */
@@ -33,29 +32,12 @@ struct acc_tree {
     uint64_t sum_samples;
 };
 
-struct acc_frame {
-    struct hash128 identity;
-    uint32_t function; /* texts are ids of `texts` */
-    uint32_t module;
-    uint32_t package;
-    uint32_t filename;
-    uint32_t path;
-    uint32_t instruction_addr;
-    uint32_t platform;
-    uint32_t line;
-    uint32_t column;
-    uint32_t fingerprint;
-    bool in_app;
-};
-
 struct accumulator {
     bool separate;
-    struct buffer nodes;       /* struct acc_node */
-    struct buffer node_slots;  /* u32 node + 1, 0 free; power of two many */
-    struct buffer frames;      /* struct acc_frame */
-    struct buffer frame_slots; /* u32 frame + 1 */
-    struct buffer trees;       /* struct acc_tree */
-    struct intern texts;
+    struct buffer nodes;      /* struct acc_node */
+    struct buffer node_slots; /* u32 node + 1, 0 free; power of two many */
+    struct frame_table frames;
+    struct buffer trees; /* struct acc_tree */
 };
 
 /* What is known of the profile being added; all of it is scratch. */
@@ -74,11 +56,6 @@ static struct acc_node *acc_nodes(const struct accumulator *acc)
     return (struct acc_node *)(void *)acc->nodes.data;
 }
 
-static struct acc_frame *acc_frames(const struct accumulator *acc)
-{
-    return (struct acc_frame *)(void *)acc->frames.data;
-}
-
 static struct acc_tree *acc_trees(const struct accumulator *acc)
 {
     return (struct acc_tree *)(void *)acc->trees.data;
@@ -87,11 +64,6 @@ static struct acc_tree *acc_trees(const struct accumulator *acc)
 static size_t acc_node_count(const struct accumulator *acc)
 {
     return acc->nodes.len / sizeof(struct acc_node);
-}
-
-static size_t acc_frame_count(const struct accumulator *acc)
-{
-    return acc->frames.len / sizeof(struct acc_frame);
 }
 
 static uint32_t *u32_of(const struct buffer *b)
@@ -104,37 +76,9 @@ static size_t u32_count(const struct buffer *b)
     return b->len / sizeof(uint32_t);
 }
 
-/* ---- tables: open addressing, at most half full ---- */
-
 static uint64_t node_hash(uint32_t parent, uint32_t frame)
 {
     return hash_u64((uint64_t)parent << 32 | frame);
-}
-
-/* Room for one more of `count` entries; *ret_grown when the slots are empty and to be refilled. */
-static enum err slots_reserve(struct buffer *slots, size_t count, bool *ret_grown)
-{
-    size_t have = u32_count(slots);
-
-    *ret_grown = false;
-    if (have > 0 && count < have / 2)
-        return ERR_OK;
-    size_t wanted = have == 0 ? SLOTS_FIRST : have * 2;
-    TRY(buffer_reserve(slots, (wanted - have) * sizeof(uint32_t)));
-    buffer_clear(slots);
-    memset(buffer_extend(slots, wanted * sizeof(uint32_t)), 0, wanted * sizeof(uint32_t));
-    *ret_grown = true;
-    return ERR_OK;
-}
-
-static void slots_put(struct buffer *slots, uint64_t hash, uint32_t value)
-{
-    size_t mask = u32_count(slots) - 1;
-    size_t at = (size_t)hash & mask;
-
-    while (u32_of(slots)[at] != 0)
-        at = (at + 1) & mask;
-    u32_of(slots)[at] = value + 1;
 }
 
 static enum err acc_find_node(struct accumulator *acc, uint32_t parent, uint32_t frame,
@@ -166,58 +110,6 @@ static enum err acc_find_node(struct accumulator *acc, uint32_t parent, uint32_t
     return ERR_OK;
 }
 
-static enum err acc_add_text(struct accumulator *acc, const struct profile *p, uint32_t id,
-                             uint32_t *ret)
-{
-    return intern_add(&acc->texts, profile_string(p, id), ret);
-}
-
-static enum err acc_add_frame(struct accumulator *acc, const struct profile *p,
-                              const struct profile_frame *f, struct hash128 identity)
-{
-    struct acc_frame a = {
-        .identity = identity,
-        .line = f->line,
-        .column = f->column,
-        .fingerprint = frame_fingerprint(p, f),
-        .in_app = frame_is_application(p, f),
-    };
-
-    TRY(acc_add_text(acc, p, f->function, &a.function));
-    TRY(acc_add_text(acc, p, f->module, &a.module));
-    TRY(acc_add_text(acc, p, f->package, &a.package));
-    TRY(acc_add_text(acc, p, f->filename, &a.filename));
-    TRY(acc_add_text(acc, p, f->abs_path, &a.path));
-    TRY(acc_add_text(acc, p, f->instruction_addr, &a.instruction_addr));
-    TRY(acc_add_text(acc, p, f->platform != 0 ? f->platform : p->platform, &a.platform));
-    buffer_put(&acc->frames, bytes_of(&a, sizeof(a)));
-    return acc->frames.failed;
-}
-
-static enum err acc_find_frame(struct accumulator *acc, const struct profile *p,
-                               const struct profile_frame *f, uint32_t *ret)
-{
-    struct hash128 identity = frame_identity(p, f);
-    bool grown;
-
-    TRY(slots_reserve(&acc->frame_slots, acc_frame_count(acc), &grown));
-    if (grown)
-        for (size_t i = 0; i < acc_frame_count(acc); i++)
-            slots_put(&acc->frame_slots, acc_frames(acc)[i].identity.lo, (uint32_t)i);
-    const uint32_t *slots = u32_of(&acc->frame_slots);
-    size_t mask = u32_count(&acc->frame_slots) - 1;
-    for (size_t at = (size_t)identity.lo & mask; slots[at] != 0; at = (at + 1) & mask) {
-        if (hash128_equal(acc_frames(acc)[slots[at] - 1].identity, identity)) {
-            *ret = slots[at] - 1;
-            return ERR_OK;
-        }
-    }
-    TRY(acc_add_frame(acc, p, f, identity));
-    *ret = (uint32_t)(acc_frame_count(acc) - 1);
-    slots_put(&acc->frame_slots, identity.lo, *ret);
-    return ERR_OK;
-}
-
 static enum err acc_reserve_trees(struct accumulator *acc, size_t count)
 {
     size_t have = acc->trees.len / sizeof(struct acc_tree);
@@ -239,7 +131,7 @@ static enum err adding_frame(struct adding *a, uint32_t node, uint32_t *ret)
     uint32_t frame = p->frame_list[p->node_frame[node]];
 
     if (a->frame_of[frame] == PROFILE_NONE)
-        TRY(acc_find_frame(a->acc, p, &p->frames[frame], &a->frame_of[frame]));
+        TRY(frame_table_add(&a->acc->frames, p, &p->frames[frame], &a->frame_of[frame]));
     *ret = a->frame_of[frame];
     return ERR_OK;
 }
@@ -370,38 +262,13 @@ struct arranging {
     struct arena scratch; /* of the way there */
     size_t node_count;
     size_t tree_count;
-    uint32_t *rank;        /* accumulator frame -> place by identity */
-    uint32_t *frame_order; /* place -> accumulator frame */
-    size_t *child_first;   /* of node n: children [child_first[n], child_first[n + 1]); the roots of
+    size_t frame_count;
+    const struct flamegraph_frame *frames;
+    uint32_t *rank;      /* accumulator frame -> place by identity */
+    size_t *child_first; /* of node n: children [child_first[n], child_first[n + 1]); the roots of
                               tree t are those of node node_count + t */
     uint32_t *children;
 };
-
-static int frame_compare(const void *left, const void *right, void *context)
-{
-    const struct acc_frame *frames = context;
-    const uint32_t *a = left;
-    const uint32_t *b = right;
-
-    return hash128_compare(frames[*a].identity, frames[*b].identity);
-}
-
-static enum err arrange_frames(struct arranging *r)
-{
-    size_t count = acc_frame_count(r->acc);
-
-    r->rank = ARENA_ARRAY(&r->scratch, count, uint32_t);
-    r->frame_order = ARENA_ARRAY(&r->scratch, count, uint32_t);
-    if (r->rank == NULL || r->frame_order == NULL)
-        return r->scratch.failed;
-    for (size_t i = 0; i < count; i++)
-        r->frame_order[i] = (uint32_t)i;
-    if (count > 1)
-        qsort_r(r->frame_order, count, sizeof(uint32_t), frame_compare, acc_frames(r->acc));
-    for (size_t i = 0; i < count; i++)
-        r->rank[r->frame_order[i]] = (uint32_t)i;
-    return ERR_OK;
-}
 
 static size_t parent_slot(const struct arranging *r, uint32_t parent)
 {
@@ -412,22 +279,21 @@ static size_t parent_slot(const struct arranging *r, uint32_t parent)
 static enum err arrange_children(struct arranging *r)
 {
     const struct acc_node *nodes = acc_nodes(r->acc);
-    size_t frame_count = acc_frame_count(r->acc);
     size_t parents = r->node_count + r->tree_count;
     uint32_t *by_frame = ARENA_ARRAY(&r->scratch, r->node_count, uint32_t);
-    size_t *frame_first = ARENA_ARRAY(&r->scratch, frame_count + 1, size_t);
+    size_t *frame_first = ARENA_ARRAY(&r->scratch, r->frame_count + 1, size_t);
 
     r->children = ARENA_ARRAY(&r->scratch, r->node_count, uint32_t);
     r->child_first = ARENA_ARRAY(&r->scratch, parents + 2, size_t);
     if (r->scratch.failed != ERR_OK)
         return r->scratch.failed;
-    memset(frame_first, 0, (frame_count + 1) * sizeof(*frame_first));
+    memset(frame_first, 0, (r->frame_count + 1) * sizeof(*frame_first));
     memset(r->child_first, 0, (parents + 2) * sizeof(*r->child_first));
     for (size_t i = 0; i < r->node_count; i++) {
         frame_first[r->rank[nodes[i].frame] + 1]++;
         r->child_first[parent_slot(r, nodes[i].parent) + 2]++;
     }
-    for (size_t f = 1; f <= frame_count; f++)
+    for (size_t f = 1; f <= r->frame_count; f++)
         frame_first[f] += frame_first[f - 1];
     for (size_t p = 2; p < parents + 2; p++)
         r->child_first[p] += r->child_first[p - 1];
@@ -496,45 +362,6 @@ static enum err arrange_tree(struct arranging *r, size_t number, uint32_t *queue
     return ERR_OK;
 }
 
-static enum err arrange_frame_list(struct arranging *r, struct flamegraph *g)
-{
-    size_t count = acc_frame_count(r->acc);
-    const struct buffer *text = &r->acc->texts.text;
-    struct bytes copy = arena_copy(r->arena, buffer_bytes(text));
-    struct flamegraph_frame *frames = ARENA_ARRAY(r->arena, count, struct flamegraph_frame);
-
-    if (r->arena->failed != ERR_OK)
-        return r->arena->failed;
-    for (size_t i = 0; i < count; i++) {
-        const struct acc_frame *a = &acc_frames(r->acc)[r->frame_order[i]];
-        const uint32_t ids[] = {a->function, a->module,           a->package, a->filename,
-                                a->path,     a->instruction_addr, a->platform};
-        struct bytes texts[7];
-        for (size_t k = 0; k < 7; k++) {
-            struct bytes view = intern_get(&r->acc->texts, ids[k]);
-            texts[k] =
-                ids[k] == 0 ? BYTES("") : bytes_of(copy.data + (view.data - text->data), view.len);
-        }
-        frames[i] = (struct flamegraph_frame){
-            .identity = a->identity,
-            .function = texts[0],
-            .module = texts[1],
-            .package = texts[2],
-            .filename = texts[3],
-            .path = texts[4],
-            .instruction_addr = texts[5],
-            .platform = texts[6],
-            .line = a->line,
-            .column = a->column,
-            .fingerprint = a->fingerprint,
-            .in_app = a->in_app,
-        };
-    }
-    g->frames = frames;
-    g->frame_count = count;
-    return ERR_OK;
-}
-
 static int tree_compare(const void *left, const void *right)
 {
     const struct flamegraph_tree *a = left;
@@ -566,10 +393,12 @@ static enum err arrange(struct arranging *r, const struct selection *s, struct f
         return r->arena->failed;
     if (queue == NULL)
         return r->scratch.failed;
-    TRY(arrange_frames(r));
+    TRY(frame_table_publish(&r->acc->frames, r->arena, &r->frames, &r->rank));
     TRY(arrange_children(r));
-    *g = (struct flamegraph){.trees = trees, .tree_count = r->tree_count};
-    TRY(arrange_frame_list(r, g));
+    *g = (struct flamegraph){.frames = r->frames,
+                             .frame_count = r->frame_count,
+                             .trees = trees,
+                             .tree_count = r->tree_count};
     for (size_t t = 0; t < r->tree_count; t++) {
         TRY(arrange_tree(r, t, queue, &trees[t]));
         if (r->acc->separate)
@@ -586,20 +415,16 @@ static void accumulator_init(struct accumulator *acc, bool separate, struct mem_
     *acc = (struct accumulator){.separate = separate};
     buffer_init(&acc->nodes, FLAMEGRAPH_NODES_MAX * sizeof(struct acc_node), account);
     buffer_init(&acc->node_slots, SIZE_MAX, account);
-    buffer_init(&acc->frames, FLAMEGRAPH_NODES_MAX * sizeof(struct acc_frame), account);
-    buffer_init(&acc->frame_slots, SIZE_MAX, account);
     buffer_init(&acc->trees, FLAMEGRAPH_NODES_MAX * sizeof(struct acc_tree), account);
-    intern_init(&acc->texts, UINT32_MAX, account);
+    frame_table_init(&acc->frames, account);
 }
 
 static void accumulator_close(struct accumulator *acc)
 {
     buffer_close(&acc->nodes);
     buffer_close(&acc->node_slots);
-    buffer_close(&acc->frames);
-    buffer_close(&acc->frame_slots);
     buffer_close(&acc->trees);
-    intern_close(&acc->texts);
+    frame_table_close(&acc->frames);
 }
 
 enum err flamegraph_build(struct selection *s, const struct flamegraph_options *options,
@@ -619,6 +444,7 @@ enum err flamegraph_build(struct selection *s, const struct flamegraph_options *
             .acc = &acc,
             .arena = arena,
             .node_count = acc_node_count(&acc),
+            .frame_count = frame_table_count(&acc.frames),
             .tree_count = acc.trees.len / sizeof(struct acc_tree),
         };
         arena_init(&r.scratch, arena->max, arena->account);

@@ -12,23 +12,8 @@
 #ifndef HEARTH_ENGINE_FLAMEGRAPH_H
 #define HEARTH_ENGINE_FLAMEGRAPH_H
 
-#include "base/hash.h"
+#include "engine/frame_table.h"
 #include "engine/selection.h"
-
-struct flamegraph_frame {
-    struct hash128 identity;
-    struct bytes function;
-    struct bytes module;
-    struct bytes package;
-    struct bytes filename;
-    struct bytes path;
-    struct bytes instruction_addr;
-    struct bytes platform;
-    uint32_t line;   /* 0: unknown */
-    uint32_t column; /* 0: unknown */
-    uint32_t fingerprint;
-    bool in_app;
-};
 
 #define FLAMEGRAPH_NO_PARENT UINT32_MAX
 

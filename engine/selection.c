@@ -267,7 +267,7 @@ enum err selection_make(const struct snapshot *snap, const struct selection_requ
     enum err rc = maker_prepare(&m);
     if (rc == ERR_OK)
         rc = m.by_link ? maker_add_linked(&m) : maker_add_continuous(&m);
-    if (rc == ERR_OK)
+    if (rc == ERR_OK && !request->chunks_only)
         rc = maker_add_profiles(&m);
     if (rc != ERR_OK) {
         selection_destroy(s);

@@ -66,6 +66,7 @@ struct selection_request {
     struct bytes transaction; /* data NULL: any */
     bool has_trace_id;
     struct uuid trace_id;
+    bool chunks_only; /* no transaction profiles */
 };
 
 struct selection_window {
@@ -163,6 +164,11 @@ typedef enum err (*selection_visitor)(void *self, const struct selection_part *p
 /* Read all rows in order; fills in the coverage. Calling it again starts over. */
 enum err selection_visit(struct selection *s, const atomic_bool *canceled,
                          selection_visitor visitor, void *self, struct errinfo *info) MUST_CHECK;
+
+/* Coverage from the index alone, without reading a block: every row found counts as used, samples
+ * are all of its samples, first and last those of the rows, threads the most that one row has, and
+ * the rate assumes that every thread lasts as long as its row. */
+enum err selection_survey(struct selection *s, struct errinfo *info) MUST_CHECK;
 
 /* Id and name of thread number `n`; views until the next visit. */
 void selection_thread(const struct selection *s, uint32_t n, struct bytes *ret_id,

@@ -323,17 +323,24 @@ static enum err gaps_of_links(const struct selection *s, struct span_list *ret)
     return ERR_OK;
 }
 
-static enum err visit_finish(struct selection *s)
+static enum err find_gaps(struct selection *s)
 {
-    struct coverage *c = &s->coverage;
     struct span_list gaps = {0};
 
     if (s->links != NULL)
         TRY(gaps_of_links(s, &gaps));
     else
         TRY(gaps_of_window(s, &gaps));
-    c->gaps = gaps.spans;
-    c->gap_count = gaps.count;
+    s->coverage.gaps = gaps.spans;
+    s->coverage.gap_count = gaps.count;
+    return ERR_OK;
+}
+
+static enum err visit_finish(struct selection *s)
+{
+    struct coverage *c = &s->coverage;
+
+    TRY(find_gaps(s));
     c->threads = s->threads.count > 0 ? s->threads.count - 1 : 0;
     c->effective_hz = c->total_ns == 0 ? 0 : (double)c->samples * 1e9 / (double)c->total_ns;
     return ERR_OK;
@@ -367,4 +374,34 @@ enum err selection_visit(struct selection *s, const atomic_bool *canceled,
     if (rc == ERR_OK && visit_finish(s) != ERR_OK)
         rc = err_set(info, s->arena->failed, "selection: %s", err_text(s->arena->failed));
     return rc;
+}
+
+enum err selection_survey(struct selection *s, struct errinfo *info)
+{
+    struct coverage *c = &s->coverage;
+    uint64_t weighing = 0; /* samples that are not the last of their thread */
+
+    *c = (struct coverage){.chunks_found = c->chunks_found,
+                           .chunks_used = c->chunks_found,
+                           .profiles_found = c->profiles_found,
+                           .profiles_used = c->profiles_found};
+    for (size_t i = 0; i < s->row_count; i++) {
+        struct row facts;
+        snapshot_row(s->snapshot, s->rows[i].id, &facts);
+        s->rows[i].used = true;
+        if (!c->any || facts.start_ns < c->first_ns)
+            c->first_ns = facts.start_ns;
+        if (!c->any || facts.end_ns > c->last_ns)
+            c->last_ns = facts.end_ns;
+        c->any = true;
+        c->samples += facts.sample_count;
+        if (facts.thread_count > c->threads)
+            c->threads = facts.thread_count;
+        if (facts.sample_count > facts.thread_count)
+            weighing += facts.sample_count - facts.thread_count;
+        c->total_ns += ((uint64_t)facts.end_ns - (uint64_t)facts.start_ns) * facts.thread_count;
+    }
+    c->effective_hz = c->total_ns == 0 ? 0 : (double)weighing * 1e9 / (double)c->total_ns;
+    enum err rc = find_gaps(s);
+    return rc == ERR_OK ? ERR_OK : err_set(info, rc, "selection: %s", err_text(rc));
 }

@@ -1,0 +1,232 @@
+/* flamechart.c - runs of equal outer frames become spans. */
+#include "engine/flamechart.h"
+
+#include "base/limits.h"
+#include "engine/identity.h"
+
+struct chart {
+    const struct flamechart_options *options;
+    struct bytes thread;
+    struct frame_table frames;
+    struct buffer spans; /* struct flamechart_span */
+    struct buffer open;  /* struct open_span, outermost first */
+    struct buffer path;  /* u32 frame of the sample at hand, outermost first */
+    int64_t until_ns;    /* where the open spans reach */
+    uint64_t left_out;
+    struct bytes name; /* in the arena */
+    bool named;
+    struct arena *arena;
+    /* the profile at hand */
+    const struct profile *profile;
+    uint32_t *frame_of;
+};
+
+struct open_span {
+    uint32_t frame;
+    uint32_t span; /* PROFILE_NONE when it was left out */
+};
+
+static struct open_span *open_spans(const struct chart *c)
+{
+    return (struct open_span *)(void *)c->open.data;
+}
+
+static size_t open_count(const struct chart *c)
+{
+    return c->open.len / sizeof(struct open_span);
+}
+
+/* Frames of a stack, outermost first. */
+static enum err chart_path(struct chart *c, uint32_t leaf)
+{
+    const struct profile *p = c->profile;
+    size_t depth = 0;
+
+    for (uint32_t n = leaf; n != PROFILE_NONE; n = p->node_parent[n])
+        depth++;
+    buffer_clear(&c->path);
+    uint32_t *path = buffer_extend(&c->path, depth * sizeof(uint32_t));
+    if (path == NULL)
+        return c->path.failed;
+    for (uint32_t n = leaf; n != PROFILE_NONE; n = p->node_parent[n]) {
+        uint32_t frame = p->frame_list[p->node_frame[n]];
+        if (c->frame_of[frame] == PROFILE_NONE)
+            TRY(frame_table_add(&c->frames, p, &p->frames[frame], &c->frame_of[frame]));
+        path[--depth] = c->frame_of[frame];
+    }
+    return ERR_OK;
+}
+
+/* End all open spans but the `keep` outermost ones. */
+static void chart_close(struct chart *c, size_t keep)
+{
+    struct flamechart_span *spans = (void *)c->spans.data;
+
+    for (size_t i = keep; i < open_count(c); i++)
+        if (open_spans(c)[i].span != PROFILE_NONE)
+            spans[open_spans(c)[i].span].end_ns = c->until_ns;
+    if (keep < open_count(c))
+        c->open.len = keep * sizeof(struct open_span);
+}
+
+static enum err chart_open(struct chart *c, uint32_t frame, int64_t start_ns)
+{
+    struct open_span open = {frame, PROFILE_NONE};
+    size_t count = c->spans.len / sizeof(struct flamechart_span);
+
+    if (count >= c->options->span_max) {
+        c->left_out++;
+    } else {
+        struct flamechart_span span = {start_ns, start_ns, (uint32_t)open_count(c), frame};
+        open.span = (uint32_t)count;
+        buffer_put(&c->spans, bytes_of(&span, sizeof(span)));
+    }
+    buffer_put(&c->open, bytes_of(&open, sizeof(open)));
+    return c->spans.failed != ERR_OK ? c->spans.failed : c->open.failed;
+}
+
+static enum err chart_piece(struct chart *c, const struct selection_piece *piece)
+{
+    uint32_t leaf = c->profile->stacks[c->profile->sample_stack[piece->sample]];
+    size_t shared = 0;
+
+    TRY(chart_path(c, leaf));
+    const uint32_t *path = (const void *)c->path.data;
+    size_t depth = c->path.len / sizeof(uint32_t);
+    if (piece->start_ns == c->until_ns)
+        while (shared < depth && shared < open_count(c) &&
+               open_spans(c)[shared].frame == path[shared])
+            shared++;
+    chart_close(c, shared);
+    for (size_t i = shared; i < depth; i++)
+        TRY(chart_open(c, path[i], piece->start_ns));
+    c->until_ns = piece->end_ns;
+    return ERR_OK;
+}
+
+static enum err chart_part(struct chart *c, const struct selection_part *part)
+{
+    const struct profile *p = part->profile;
+
+    c->profile = p;
+    c->frame_of = ARENA_ARRAY(part->scratch, p->frame_count, uint32_t);
+    if (c->frame_of == NULL)
+        return part->scratch->failed;
+    memset(c->frame_of, 0xff, p->frame_count * sizeof(uint32_t));
+    for (size_t i = 0; i < part->piece_count; i++) {
+        uint32_t t = p->sample_thread[part->pieces[i].sample];
+        if (!bytes_equal(profile_string(p, p->threads[t].id), c->thread))
+            continue;
+        if (!c->named) {
+            c->name = arena_copy(c->arena, profile_string(p, p->threads[t].name));
+            c->named = true;
+        }
+        TRY(chart_piece(c, &part->pieces[i]));
+    }
+    chart_close(c, 0);
+    return c->arena->failed;
+}
+
+static enum err on_part(void *self, const struct selection_part *part, struct errinfo *info)
+{
+    struct chart *c = self;
+    enum err rc = chart_part(c, part);
+
+    return rc == ERR_OK ? ERR_OK : err_set(info, rc, "flame chart: %s", err_text(rc));
+}
+
+/* ---- which thread ---- */
+
+static enum err on_count(void *self, const struct selection_part *part, struct errinfo *info)
+{
+    struct buffer *counts = self; /* u64 a thread number */
+
+    for (size_t i = 0; i < part->piece_count; i++) {
+        uint32_t n = part->thread_numbers[part->profile->sample_thread[part->pieces[i].sample]];
+        size_t have = counts->len / sizeof(uint64_t);
+        if (n >= have) {
+            void *added = buffer_extend(counts, (n + 1 - have) * sizeof(uint64_t));
+            if (added == NULL)
+                return err_set(info, counts->failed, "threads: %s", err_text(counts->failed));
+            memset(added, 0, (n + 1 - have) * sizeof(uint64_t));
+        }
+        ((uint64_t *)(void *)counts->data)[n] += part->pieces[i].counted;
+    }
+    return ERR_OK;
+}
+
+static enum err busiest_thread(struct selection *s, const atomic_bool *canceled,
+                               struct arena *arena, struct bytes *ret, struct errinfo *info)
+{
+    struct buffer counts;
+    struct bytes best = BYTES("");
+
+    buffer_init(&counts, MIB(64), arena->account);
+    enum err rc = selection_visit(s, canceled, on_count, &counts, info);
+    const uint64_t *count = (const void *)counts.data;
+    uint64_t most = 0;
+    for (size_t n = 0; rc == ERR_OK && n < counts.len / sizeof(uint64_t); n++) {
+        struct bytes id;
+        struct bytes name;
+        selection_thread(s, (uint32_t)n, &id, &name);
+        if (n == 0 || count[n] > most || (count[n] == most && thread_id_compare(id, best) < 0)) {
+            best = id;
+            most = count[n];
+        }
+    }
+    if (rc == ERR_OK) {
+        *ret = arena_copy(arena, best);
+        rc = arena->failed;
+    }
+    buffer_close(&counts);
+    return rc;
+}
+
+/* ---- the whole ---- */
+
+static enum err chart_publish(struct chart *c, struct arena *arena, struct flamechart **ret)
+{
+    struct flamechart *f = ARENA_NEW(arena, struct flamechart);
+    uint32_t *rank = NULL;
+
+    if (f == NULL)
+        return arena->failed;
+    *f = (struct flamechart){.thread_id = c->thread,
+                             .thread_name = c->named ? c->name : BYTES(""),
+                             .frame_count = frame_table_count(&c->frames),
+                             .span_count = c->spans.len / sizeof(struct flamechart_span)};
+    TRY(frame_table_publish(&c->frames, arena, &f->frames, &rank));
+    struct flamechart_span *spans = ARENA_ARRAY(arena, f->span_count, struct flamechart_span);
+    if (spans == NULL)
+        return arena->failed;
+    for (size_t i = 0; i < f->span_count; i++) {
+        spans[i] = ((const struct flamechart_span *)(const void *)c->spans.data)[i];
+        spans[i].frame = rank[spans[i].frame];
+    }
+    f->spans = spans;
+    *ret = f;
+    return ERR_OK;
+}
+
+enum err flamechart_build(struct selection *s, const struct flamechart_options *options,
+                          struct arena *arena, struct flamechart **ret, struct errinfo *info)
+{
+    struct chart c = {.options = options, .thread = options->thread, .arena = arena};
+
+    if (c.thread.data == NULL)
+        TRY(busiest_thread(s, options->canceled, arena, &c.thread, info));
+    frame_table_init(&c.frames, arena->account);
+    buffer_init(&c.spans, FLAMEGRAPH_NODES_MAX * sizeof(struct flamechart_span), arena->account);
+    buffer_init(&c.open, FLAMEGRAPH_NODES_MAX * sizeof(struct open_span), arena->account);
+    buffer_init(&c.path, FLAMEGRAPH_NODES_MAX * sizeof(uint32_t), arena->account);
+    enum err rc = selection_visit(s, options->canceled, on_part, &c, info);
+    if (rc == ERR_OK && (rc = chart_publish(&c, arena, ret)) != ERR_OK)
+        rc = err_set(info, rc, "flame chart: %s", err_text(rc));
+    if (rc == ERR_OK)
+        coverage_leave_out(&s->coverage, "spans", "max_spans", c.left_out);
+    frame_table_close(&c.frames);
+    buffer_close(&c.spans);
+    buffer_close(&c.open);
+    buffer_close(&c.path);
+    return rc;
+}

@@ -1,0 +1,53 @@
+/* frame_table.h - the distinct frames of many profiles, numbered as they come.
+ *
+ * Frames are one when their identity (identity.h) is equal; the first that comes is shown.
+ *
+ * Owns:   its tables and texts, counted against the account.
+ * Errors: ERR_LIMIT, ERR_BUSY, ERR_NOMEM as buffer.h.
+ * Cost:   O(1) and one hash of the texts a frame.
+ */
+#ifndef HEARTH_ENGINE_FRAME_TABLE_H
+#define HEARTH_ENGINE_FRAME_TABLE_H
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/intern.h"
+#include "storage/profile.h"
+
+struct flamegraph_frame {
+    struct hash128 identity;
+    struct bytes function;
+    struct bytes module;
+    struct bytes package;
+    struct bytes filename;
+    struct bytes path;
+    struct bytes instruction_addr;
+    struct bytes platform;
+    uint32_t line;   /* 0: unknown */
+    uint32_t column; /* 0: unknown */
+    uint32_t fingerprint;
+    bool in_app;
+};
+
+struct frame_table {
+    struct buffer frames; /* struct table_frame */
+    struct buffer slots;  /* u32 frame + 1, 0 free; power of two many */
+    struct intern texts;
+};
+
+void frame_table_init(struct frame_table *t, struct mem_account *account);
+void frame_table_close(struct frame_table *t);
+size_t frame_table_count(const struct frame_table *t);
+enum err frame_table_add(struct frame_table *t, const struct profile *p,
+                         const struct profile_frame *f, uint32_t *ret) MUST_CHECK;
+/* All frames by identity, texts copied to the arena; (*ret_rank)[number] is a frame's place. */
+enum err frame_table_publish(const struct frame_table *t, struct arena *arena,
+                             const struct flamegraph_frame **ret, uint32_t **ret_rank) MUST_CHECK;
+
+/* ---- open addressing for small numbers, at most half full ---- */
+
+/* Room for one more than `count`; *ret_grown: the slots are empty now, put everything again. */
+enum err slots_reserve(struct buffer *slots, size_t count, bool *ret_grown) MUST_CHECK;
+void slots_put(struct buffer *slots, uint64_t hash, uint32_t number);
+
+#endif

@@ -1,0 +1,197 @@
+/* transactions.c - profiles and links grouped by name. */
+#include "engine/transactions.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+
+struct grouping {
+    const struct snapshot *snap;
+    const struct selection_request *request;
+    struct span_ns window;
+    struct arena *arena;
+    struct intern names;  /* a name's id is its group; 0 is "" */
+    struct buffer groups; /* struct transaction_group */
+};
+
+static bool texts_accept(struct selection_texts texts, struct bytes text)
+{
+    for (size_t i = 0; i < texts.count; i++)
+        if (bytes_equal(texts.texts[i], text))
+            return true;
+    return texts.count == 0;
+}
+
+static bool ids_accept(struct selection_ids ids, struct uuid id)
+{
+    for (size_t i = 0; i < ids.count; i++)
+        if (uuid_equal(ids.ids[i], id))
+            return true;
+    return false;
+}
+
+static bool name_and_trace_accept(const struct selection_request *q, struct bytes name,
+                                  struct uuid trace_id)
+{
+    return (q->transaction.data == NULL || bytes_equal(q->transaction, name)) &&
+           (!q->has_trace_id || uuid_equal(q->trace_id, trace_id));
+}
+
+static bool by_id(const struct selection_request *q)
+{
+    return q->profiler_ids.count > 0 || q->profile_ids.count > 0;
+}
+
+/* Keep the latest ones, in falling order of start. */
+static void group_show(struct transaction_group *g, const struct transaction_example *example)
+{
+    size_t at = g->example_count;
+
+    while (at > 0 && g->examples[at - 1].start_ns < example->start_ns)
+        at--;
+    if (at == TRANSACTION_EXAMPLES)
+        return;
+    size_t moved = g->example_count - at;
+    if (g->example_count == TRANSACTION_EXAMPLES)
+        moved--;
+    else
+        g->example_count++;
+    memmove(&g->examples[at + 1], &g->examples[at], moved * sizeof(*example));
+    g->examples[at] = *example;
+}
+
+static enum err grouping_add(struct grouping *x, struct bytes name,
+                             const struct transaction_example *example)
+{
+    uint32_t id = 0;
+
+    TRY(intern_add(&x->names, name, &id));
+    size_t have = x->groups.len / sizeof(struct transaction_group);
+    if (id >= have) {
+        void *added = buffer_extend(&x->groups, (id + 1 - have) * sizeof(struct transaction_group));
+        if (added == NULL)
+            return x->groups.failed;
+        memset(added, 0, (id + 1 - have) * sizeof(struct transaction_group));
+    }
+    struct transaction_group *g = &((struct transaction_group *)(void *)x->groups.data)[id];
+    bool fresh = g->profile_count + g->link_count == 0;
+    g->name = name;
+    if (fresh || example->start_ns < g->first_ns)
+        g->first_ns = example->start_ns;
+    if (fresh || example->end_ns > g->last_ns)
+        g->last_ns = example->end_ns;
+    if (example->is_profile)
+        g->profile_count++;
+    else
+        g->link_count++;
+    group_show(g, example);
+    return ERR_OK;
+}
+
+static enum err add_profiles(struct grouping *x)
+{
+    const struct selection_request *q = x->request;
+    struct row_list found = {0};
+
+    TRY(snapshot_find_profiles(x->snap, q->project_id, x->window.start_ns, x->window.end_ns - 1,
+                               x->arena, &found));
+    for (size_t i = 0; i < found.count; i++) {
+        struct row facts;
+        snapshot_row(x->snap, found.ids[i], &facts);
+        struct bytes name = snapshot_string(x->snap, facts.transaction);
+        if (by_id(q) && !ids_accept(q->profile_ids, facts.id))
+            continue;
+        if (!texts_accept(q->environments, snapshot_string(x->snap, facts.environment)) ||
+            !texts_accept(q->releases, snapshot_string(x->snap, facts.release)) ||
+            !texts_accept(q->platforms, snapshot_string(x->snap, facts.platform)) ||
+            !name_and_trace_accept(q, name, facts.trace_id))
+            continue;
+        TRY(grouping_add(x, name,
+                         &(struct transaction_example){.is_profile = true,
+                                                       .profile_id = facts.id,
+                                                       .trace_id = facts.trace_id,
+                                                       .start_ns = facts.start_ns,
+                                                       .end_ns = facts.end_ns}));
+    }
+    return ERR_OK;
+}
+
+static enum err add_links(struct grouping *x)
+{
+    const struct selection_request *q = x->request;
+    struct link_list found = {0};
+
+    TRY(snapshot_find_links(x->snap, q->project_id, x->window.start_ns, x->window.end_ns - 1,
+                            x->arena, &found));
+    for (size_t i = 0; i < found.count; i++) {
+        const struct link *l = &found.links[i];
+        if (!l->is_segment || uuid_is_nil(l->profiler_id) ||
+            (by_id(q) && !ids_accept(q->profiler_ids, l->profiler_id)))
+            continue;
+        if (!texts_accept(q->environments, l->environment) ||
+            !texts_accept(q->releases, l->release) || !texts_accept(q->platforms, l->platform) ||
+            !name_and_trace_accept(q, l->name, l->trace_id) ||
+            (l->thread_id.len > 0 && !texts_accept(q->threads, l->thread_id)))
+            continue;
+        TRY(grouping_add(x, l->name,
+                         &(struct transaction_example){.profiler_id = l->profiler_id,
+                                                       .thread_id = l->thread_id,
+                                                       .trace_id = l->trace_id,
+                                                       .start_ns = l->start_ns,
+                                                       .end_ns = l->end_ns}));
+    }
+    return ERR_OK;
+}
+
+static int group_compare(const void *left, const void *right)
+{
+    const struct transaction_group *a = left;
+    const struct transaction_group *b = right;
+    uint64_t x = a->profile_count + a->link_count;
+    uint64_t y = b->profile_count + b->link_count;
+
+    return x != y ? (x < y) - (x > y) : bytes_compare(a->name, b->name);
+}
+
+/* Groups that got something (the one of "" is always there) into the arena, in order. */
+static enum err publish(struct grouping *x, struct transaction_group **ret, size_t *ret_count)
+{
+    size_t have = x->groups.len / sizeof(struct transaction_group);
+    const struct transaction_group *groups = (const void *)x->groups.data;
+    struct transaction_group *list = ARENA_ARRAY(x->arena, have, struct transaction_group);
+    size_t count = 0;
+
+    if (list == NULL)
+        return x->arena->failed;
+    for (size_t i = 0; i < have; i++)
+        if (groups[i].profile_count + groups[i].link_count > 0)
+            list[count++] = groups[i];
+    if (count > 1)
+        qsort(list, count, sizeof(*list), group_compare);
+    *ret = list;
+    *ret_count = count;
+    return ERR_OK;
+}
+
+enum err transactions_list(const struct snapshot *snap, const struct selection_request *request,
+                           struct arena *arena, struct transaction_group **ret, size_t *ret_count,
+                           struct errinfo *info)
+{
+    struct grouping x = {.snap = snap, .request = request, .arena = arena};
+    enum err rc = ERR_OK;
+
+    x.window = (struct span_ns){request->has_start ? request->window.start_ns : INT64_MIN,
+                                request->has_end ? request->window.end_ns : INT64_MAX};
+    intern_init(&x.names, MIB(64), arena->account);
+    buffer_init(&x.groups, MIB(512), arena->account);
+    if (x.window.end_ns > x.window.start_ns) {
+        rc = add_profiles(&x);
+        if (rc == ERR_OK)
+            rc = add_links(&x);
+    }
+    if (rc == ERR_OK)
+        rc = publish(&x, ret, ret_count);
+    intern_close(&x.names);
+    buffer_close(&x.groups);
+    return rc == ERR_OK ? ERR_OK : err_set(info, rc, "transactions: %s", err_text(rc));
+}
