@@ -35,6 +35,8 @@ hearth_dep(md HEADER md5.h LIBS md)
 hearth_dep(protobuf-c HEADER protobuf-c/protobuf-c.h LIBS protobuf-c)
 if(HEARTH_TESTS)
   hearth_dep(criterion HEADER criterion/criterion.h LIBS criterion)
+endif()
+if(HEARTH_TESTS OR HEARTH_BENCH)
   hearth_dep(yyjson HEADER yyjson.h LIBS yyjson OPTIONAL)
 endif()
 
