@@ -1,0 +1,99 @@
+/* cmd_flamegraph.c - hearth flamegraph: a range as folded stacks, speedscope, pprof or JSON. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/main/command.h"
+#include "api/main/output_file.h"
+#include "api/main/query_flags.h"
+
+static const char usage[] =
+    "usage: hearth flamegraph [--format folded|speedscope|pprof|json] [--output FILE] [what]\n"
+    "\n"
+    "Writes the flame graph of a range of time for people and other tools.\n"
+    "\n"
+    "  --format FORMAT     folded (default): one line a stack, as flamegraph.pl reads it;\n"
+    "                      speedscope: its JSON; pprof: gzipped protobuf; json: hearth's columns\n"
+    "  --output FILE       default: standard output\n" QUERY_USAGE;
+
+enum { OPTION_FORMAT = 1, OPTION_OUTPUT };
+
+struct flamegraph_command {
+    struct query_flags query;
+    const char *format;
+    const char *output;
+};
+
+static bool is_format(const char *text)
+{
+    static const char *const formats[] = {"folded", "speedscope", "pprof", "json"};
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+        if (strcmp(text, formats[i]) == 0)
+            return true;
+    return false;
+}
+
+static int complain(const char *why, int status)
+{
+    fprintf(stderr, "hearth flamegraph: %s\n", why);
+    return status;
+}
+
+static int flamegraph_run(struct flamegraph_command *c)
+{
+    struct errinfo info = {0};
+    struct place place = {0};
+    struct output_file output = {0};
+    if (!query_flags_add(&c->query, "format", c->format))
+        return complain("too many flags", EXIT_USAGE);
+    if (place_open(&c->query.place, &place, &info) != ERR_OK)
+        return complain(info.text, 1);
+    struct place_question question = {.route = "flamegraph",
+                                      .project_id = c->query.project_id,
+                                      .params = c->query.params,
+                                      .param_count = c->query.param_count,
+                                      .on_body = output_file_write,
+                                      .self = &output};
+    enum err rc = output_file_open(vfs_posix(), c->output, &output, &info);
+    if (rc == ERR_OK)
+        rc = place_ask(&place, &question, &info);
+    if (rc == ERR_OK)
+        rc = output_file_finish(&output, &info);
+    output_file_close(&output);
+    place_close(&place);
+    return rc == ERR_OK ? 0 : complain(info.text, 1);
+}
+
+int cmd_flamegraph(int argc, char **argv)
+{
+    static const struct option options[] = {{"format", required_argument, NULL, OPTION_FORMAT},
+                                            {"output", required_argument, NULL, OPTION_OUTPUT},
+                                            QUERY_OPTIONS,
+                                            {NULL, 0, NULL, 0}};
+    struct flamegraph_command c = {.query = {.project_id = 1}, .format = "folded"};
+    int option;
+    optind = 0; /* glibc: start over, wherever the dispatcher's own parsing ended */
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        const char *why;
+        if (option == OPTION_FORMAT) {
+            c.format = optarg;
+        } else if (option == OPTION_OUTPUT) {
+            c.output = optarg;
+        } else if (option == QUERY_HELP) {
+            fputs(usage, stdout);
+            return 0;
+        } else if (!query_flags_take(&c.query, option, optarg, &why)) {
+            if (why != NULL)
+                return complain(why, EXIT_USAGE);
+            fputs(usage, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc)
+        return complain("expected flags only, see --help", EXIT_USAGE);
+    if (!is_format(c.format))
+        return complain("--format: expected folded, speedscope, pprof or json", EXIT_USAGE);
+    if (strcmp(c.format, "pprof") == 0 && c.output == NULL && isatty(STDOUT_FILENO) == 1)
+        return complain("pprof is binary: give --output FILE, or redirect", EXIT_USAGE);
+    return flamegraph_run(&c);
+}

@@ -1,0 +1,238 @@
+/* cmd_top.c - hearth top: the hottest functions of a range as a table. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/main/command.h"
+#include "api/main/query_flags.h"
+#include "base/limits.h"
+#include "engine/json_reader.h"
+
+#define ANSWER_SIZE_MAX MIB(64)
+#define NAME_WIDTH      48
+
+static const char usage[] =
+    "usage: hearth top [--limit N] [--by self|total] [--json] [what]\n"
+    "\n"
+    "Prints the functions that a range of time was spent in.\n"
+    "\n"
+    "  --limit N           how many, default 30\n"
+    "  --by self|total     order: time in the function itself (default), or below it too\n"
+    "  --json              the API's answer as it came\n" QUERY_USAGE;
+
+enum { OPTION_LIMIT = 1, OPTION_BY, OPTION_JSON };
+
+struct top_command {
+    struct query_flags query;
+    const char *limit;
+    const char *by;
+    bool json;
+};
+
+struct top_row {
+    struct bytes function;
+    struct bytes module;
+    struct bytes package;
+    struct bytes filename;
+    uint32_t line;
+    uint64_t self_ns;
+    uint64_t total_ns;
+};
+
+/* ---- the answer ---- */
+
+static struct bytes read_text(struct json_reader *r, struct arena *arena)
+{
+    if (json_take_null(r))
+        return (struct bytes){0};
+    return arena_copy(arena, json_read_string(r));
+}
+
+static void read_row(struct json_reader *r, struct json_keys *keys, struct arena *arena,
+                     struct top_row *row)
+{
+    int key;
+    json_enter_keys(r, keys);
+    while (json_next_key(r, keys, &key)) {
+        switch (key) {
+        case 0: row->function = read_text(r, arena); break;
+        case 1: row->module = read_text(r, arena); break;
+        case 2: row->package = read_text(r, arena); break;
+        case 3: row->filename = read_text(r, arena); break;
+        case 4: row->line = json_take_null(r) ? 0 : json_read_u32(r); break;
+        case 5: row->self_ns = json_read_u64(r); break;
+        case 6: row->total_ns = json_read_u64(r); break;
+        default: (void)json_skip(r);
+        }
+    }
+}
+
+/* ---- the table ---- */
+
+/* "1.24 s" in a field of eight. */
+static void put_duration(uint64_t ns)
+{
+    if (ns >= 1000000000)
+        printf("%9.2f s ", (double)ns / 1e9);
+    else if (ns >= 1000000)
+        printf("%9.2f ms", (double)ns / 1e6);
+    else
+        printf("%9.1f us", (double)ns / 1e3);
+}
+
+static void put_share(uint64_t part, uint64_t whole)
+{
+    if (whole == 0)
+        printf("      - ");
+    else
+        printf(" %5.1f %%", 100.0 * (double)part / (double)whole);
+}
+
+/* Terminals obey control bytes: they are shown as dots. */
+static void put_text(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        (void)putchar(text.data[i] < 0x20 || text.data[i] == 0x7f ? '.' : text.data[i]);
+}
+
+/* Characters of UTF-8: bytes that do not continue one. */
+static size_t text_width(struct bytes text)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < text.len; i++)
+        width += (text.data[i] & 0xc0) != 0x80;
+    return width;
+}
+
+static void put_row(const struct top_row *row, uint64_t whole)
+{
+    struct bytes name = row->function.len == 0 ? BYTES("(no name)") : row->function;
+    struct bytes home = row->module.len == 0 ? row->package : row->module;
+    put_duration(row->self_ns);
+    put_share(row->self_ns, whole);
+    put_duration(row->total_ns);
+    put_share(row->total_ns, whole);
+    printf("  ");
+    put_text(name);
+    for (size_t width = text_width(name); width < NAME_WIDTH; width++)
+        (void)putchar(' ');
+    printf("  ");
+    put_text(home);
+    if (row->filename.len > 0) {
+        printf("%s", home.len == 0 ? "" : " ");
+        put_text(row->filename);
+        if (row->line > 0)
+            printf(":%u", row->line);
+    }
+    (void)putchar('\n');
+}
+
+static enum err print_table(struct bytes answer, struct errinfo *info)
+{
+    static const struct bytes names[] = {BYTES("function"), BYTES("module"), BYTES("package"),
+                                         BYTES("filename"), BYTES("line"),   BYTES("self_ns"),
+                                         BYTES("total_ns")};
+    struct json_reader r;
+    struct json_keys keys;
+    struct buffer scratch;
+    struct arena arena;
+    uint64_t whole = 0;
+    struct bytes coverage = json_find(answer, "coverage");
+    (void)bytes_to_u64(json_find(coverage, "total_ns"), &whole);
+    buffer_init(&scratch, MIB(1), NULL);
+    arena_init(&arena, ANSWER_SIZE_MAX, NULL);
+    json_keys_init(&keys, names, (int)(sizeof(names) / sizeof(names[0])));
+    json_reader_init(&r, json_find(answer, "functions"), &scratch, info);
+    printf("       self        %%       total        %%  function%*s  where\n", NAME_WIDTH - 8, "");
+    json_enter_array(&r);
+    while (json_next_element(&r)) {
+        struct top_row row = {0};
+        read_row(&r, &keys, &arena, &row);
+        if (r.failed == ERR_OK)
+            put_row(&row, whole);
+    }
+    enum err rc = json_end(&r);
+    if (rc == ERR_OK)
+        rc = arena.failed;
+    buffer_close(&scratch);
+    arena_close(&arena);
+    return rc == ERR_OK ? ERR_OK : err_wrap(info, rc, "the answer");
+}
+
+/* ---- the command ---- */
+
+static enum err on_body(void *self, struct bytes piece)
+{
+    struct buffer *answer = self;
+    buffer_put(answer, piece);
+    return answer->failed;
+}
+
+static int complain(const char *why, int status)
+{
+    fprintf(stderr, "hearth top: %s\n", why);
+    return status;
+}
+
+static int top_run(struct top_command *c)
+{
+    struct errinfo info = {0};
+    struct place place = {0};
+    struct buffer answer;
+    if (!query_flags_add(&c->query, "limit", c->limit) ||
+        !query_flags_add(&c->query, "order", c->by))
+        return complain("too many flags", EXIT_USAGE);
+    if (place_open(&c->query.place, &place, &info) != ERR_OK)
+        return complain(info.text, 1);
+    buffer_init(&answer, ANSWER_SIZE_MAX, NULL);
+    struct place_question question = {.route = "functions",
+                                      .project_id = c->query.project_id,
+                                      .params = c->query.params,
+                                      .param_count = c->query.param_count,
+                                      .on_body = on_body,
+                                      .self = &answer};
+    enum err rc = place_ask(&place, &question, &info);
+    if (rc == ERR_OK && c->json)
+        (void)printf("%.*s\n", (int)answer.len, (const char *)answer.data);
+    else if (rc == ERR_OK)
+        rc = print_table(buffer_bytes(&answer), &info);
+    if (rc == ERR_OK && fflush(stdout) != 0)
+        rc = err_set(&info, ERR_IO, "standard output: not written");
+    buffer_close(&answer);
+    place_close(&place);
+    return rc == ERR_OK ? 0 : complain(info.text, 1);
+}
+
+int cmd_top(int argc, char **argv)
+{
+    static const struct option options[] = {{"limit", required_argument, NULL, OPTION_LIMIT},
+                                            {"by", required_argument, NULL, OPTION_BY},
+                                            {"json", no_argument, NULL, OPTION_JSON},
+                                            QUERY_OPTIONS,
+                                            {NULL, 0, NULL, 0}};
+    struct top_command c = {.query = {.project_id = 1}, .limit = "30", .by = "self"};
+    int option;
+    optind = 0; /* glibc: start over, wherever the dispatcher's own parsing ended */
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        const char *why;
+        if (option == OPTION_LIMIT) {
+            c.limit = optarg;
+        } else if (option == OPTION_BY) {
+            c.by = optarg;
+        } else if (option == OPTION_JSON) {
+            c.json = true;
+        } else if (option == QUERY_HELP) {
+            fputs(usage, stdout);
+            return 0;
+        } else if (!query_flags_take(&c.query, option, optarg, &why)) {
+            if (why != NULL)
+                return complain(why, EXIT_USAGE);
+            fputs(usage, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc)
+        return complain("expected flags only, see --help", EXIT_USAGE);
+    if (strcmp(c.by, "self") != 0 && strcmp(c.by, "total") != 0)
+        return complain("--by: expected self or total", EXIT_USAGE);
+    return top_run(&c);
+}
