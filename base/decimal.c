@@ -21,7 +21,9 @@ struct scanned {
     bool negative;
     bool cut; /* more than 19 significant digits: w holds the first 19 */
     uint64_t w;
+    unsigned digits; /* taken into w, leading zeros too */
     int64_t exponent;
+    const uint8_t *start; /* of the text */
 };
 
 static const uint64_t powers_of_ten[20] = {1u,
@@ -50,15 +52,73 @@ static bool is_digit(const uint8_t *at, const uint8_t *end)
     return at < end && (uint8_t)(*at - '0') <= 9;
 }
 
-/* Take digits into w as long as 19 fit; zeros that do not are remembered in the exponent. */
+/* Eight bytes in memory order, the first one lowest. */
+static uint64_t load_eight(const uint8_t *at)
+{
+    uint64_t v;
+    memcpy(&v, at, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    return v;
+}
+
+/* How many of the eight bytes are digits before the first that is none. */
+static unsigned count_digits(uint64_t eight)
+{
+    /* a byte's top bit is set when it is above '9' or below '0'; what a carry spoils is behind */
+    uint64_t other =
+        ((eight + UINT64_C(0x4646464646464646)) | (eight - UINT64_C(0x3030303030303030))) &
+        UINT64_C(0x8080808080808080);
+    return other == 0 ? 8 : (unsigned)__builtin_ctzll(other) / 8;
+}
+
+/* The number that the first `count` (1 to 8) of the eight digits spell: pairs, fours, eights. */
+static uint64_t join_digits(uint64_t eight, unsigned count)
+{
+    eight <<= 64 - 8 * count; /* zeros in front */
+    eight = (eight & UINT64_C(0x0f0f0f0f0f0f0f0f)) * ((10 << 8) + 1) >> 8;
+    eight = (eight & UINT64_C(0x00ff00ff00ff00ff)) * ((100 << 16) + 1) >> 16;
+    return (eight & UINT64_C(0x0000ffff0000ffff)) * ((UINT64_C(10000) << 32) + 1) >> 32;
+}
+
+/* As scan_digits, as long as it can be done by eights: up to 19 digits that end before `end` or
+ * lie at its very end in a text of at least eight bytes. */
+static const uint8_t *scan_by_eights(const uint8_t *at, const uint8_t *end, int64_t step,
+                                     struct scanned *s)
+{
+    while (at < end) {
+        size_t left = (size_t)(end - at);
+        uint64_t eight;
+        if (left >= 8)
+            eight = load_eight(at);
+        else if (end - s->start >= 8)
+            eight = load_eight(end - 8) >> (64 - 8 * left); /* zero bytes end the digits */
+        else
+            return at;
+        unsigned count = count_digits(eight);
+        if (count == 0 || s->digits + count > 19)
+            return at;
+        s->w = s->w * powers_of_ten[count] + join_digits(eight, count);
+        s->digits += count;
+        s->exponent -= step * (int64_t)count;
+        at += count;
+    }
+    return at;
+}
+
+/* Take digits into w as long as 19 fit; zeros that do not are remembered in the exponent. `step`
+ * is 1 behind the point. */
 static const uint8_t *scan_digits(const uint8_t *at, const uint8_t *end, int64_t step,
                                   struct scanned *s)
 {
+    at = scan_by_eights(at, end, step, s);
     for (; is_digit(at, end); at++) {
         uint64_t digit = (uint64_t)(*at - '0');
         if (s->w < powers_of_ten[18]) {
             s->w = s->w * 10 + digit;
-            s->exponent -= step; /* step 1 behind the point */
+            s->digits++;
+            s->exponent -= step;
         } else {
             s->cut |= digit != 0;
             s->exponent += 1 - step;
@@ -145,7 +205,7 @@ static double divide(uint64_t w, unsigned k)
     uint64_t d = powers_of_ten[k] << d_shift;
     u128 n = (u128)(w << w_shift) << 62;
     uint64_t q = (uint64_t)(n / d);
-    bool sticky = (u128)q * d != n;
+    bool sticky = q * d != (uint64_t)n; /* the remainder is below d: its low half tells */
     return round_to_double(q, sticky, d_shift - w_shift - 62);
 }
 
@@ -224,7 +284,7 @@ static bool convert_slowly(struct bytes text, const struct scanned *s, double *r
 
 bool decimal_to_double(struct bytes text, double *ret)
 {
-    struct scanned s = {0};
+    struct scanned s = {.start = text.data};
     if (!scan(text, &s))
         return false;
     if (s.w == 0) {
