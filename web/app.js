@@ -15,6 +15,7 @@ import { FlameView, Layout, duration, frameName, framePlace, share } from './fla
 
 const POLL_MS = 2000;
 const THREADS_SHOWN = 60;
+const CHOICES_SHOWN = 200; // of each list; a project may have a hundred thousand profilers
 const HOTTEST_SHOWN = 25;
 const PRESETS = [['all', 0], ['day', 86400], ['hour', 3600], ['5 min', 300], ['minute', 60]];
 
@@ -119,6 +120,7 @@ function enter(what) {
   document.body.dataset.state = what;
   part('empty').hidden = what !== 'empty';
   part('main').hidden = what === 'empty';
+  part('choose-project').hidden = what === 'empty';
   part('flame').classList.toggle('busy', what === 'loading');
   document.title = what === 'empty' ? 'hearth: waiting' : `project ${state.project} · hearth`;
 }
@@ -128,6 +130,9 @@ function complain(failure) {
   if (failure instanceof DOMException && failure.name === 'AbortError') return;
   part('problem').textContent = failure instanceof Error ? failure.message : String(failure);
   part('problem').hidden = false;
+  view.show(null); // an old picture under a new question would mislead
+  part('coverage').textContent = '';
+  part('hottest').replaceChildren();
   enter('problem');
   if (!(failure instanceof Problem)) throw failure;
 }
@@ -167,24 +172,36 @@ function choice(chosen, title, right, second, onChoose) {
   return item;
 }
 
+/** Those whose words hold what is looked for, no more than a list can show, and how many are left.
+ * @template T @param {HTMLElement} list @param {T[]} rows @param {(row: T) => string[]} words
+ * @param {(row: T) => HTMLElement} element @param {HTMLElement[]} [first] */
+function showChoices(list, rows, words, element, first = []) {
+  const wanted = part('find').value.trim().toLowerCase();
+  const found = rows.filter((row) => words(row).some((word) => word.toLowerCase().includes(wanted)));
+  const rest = found.length - CHOICES_SHOWN;
+  list.replaceChildren(...first, ...found.slice(0, CHOICES_SHOWN).map(element),
+    ...(rest > 0 ? [make('li', `and ${count(rest)} more: find them above`, 'quiet')] : []));
+}
+
 function showSources() {
   const plain = { start: '', end: '', thread: [] };
   const everything = choice(!state.profiler_id && !state.transaction, make('span', 'everything'), '', 'all profilers and transaction profiles',
     () => go({ ...plain, profiler_id: '', transaction: '' }));
-  part('profilers').replaceChildren(everything, ...profilers.map((p) => choice(
+  const words = (p) => [p.platform, p.release, p.environment].filter(Boolean);
+  showChoices(part('profilers'), profilers, (p) => [p.profiler_id, ...words(p)], (p) => choice(
     state.profiler_id === p.profiler_id,
     make('span', p.profiler_id.slice(0, 12), 'mono'),
     many(p.chunks, 'chunk'),
-    [p.platform, p.release, p.environment, `until ${moment(p.last)}`].filter(Boolean).join(' · '),
+    [...words(p), `until ${moment(p.last)}`].join(' · '),
     () => go({ ...plain, profiler_id: p.profiler_id, transaction: '' }),
-  )));
-  part('transactions').replaceChildren(...transactions.map((t) => choice(
+  ), [everything]);
+  showChoices(part('transactions'), transactions, (t) => [t.transaction], (t) => choice(
     state.transaction === t.transaction,
     make('span', t.transaction || '(no name)'),
     count(t.profiles + t.links),
     '',
     () => go({ ...plain, profiler_id: '', transaction: t.transaction }),
-  )));
+  ));
   part('profiler-count').textContent = profilers.length ? count(profilers.length) : 'none';
   part('transaction-count').textContent = transactions.length ? count(transactions.length) : 'none';
 }
@@ -227,7 +244,10 @@ function showThreads() {
     button.addEventListener('click', onChoose);
     return button;
   };
-  const chips = threads.slice(0, THREADS_SHOWN).map((t) => chip(
+  const unlisted = state.thread.filter((id) => !threads.some((t) => t.id === id))
+    .map((id) => ({ id, name: '', total: 0, sum: threads[0]?.sum ?? 0 }));
+  const shown = [...unlisted, ...threads.slice(0, THREADS_SHOWN)];
+  const chips = shown.map((t) => chip(
     t.name ? `${t.name} ${share(t.total, t.sum)}` : `thread ${t.id} ${share(t.total, t.sum)}`,
     `thread ${t.id}, ${duration(t.total)}`,
     state.thread.includes(t.id),
@@ -235,7 +255,7 @@ function showThreads() {
   ));
   const rest = threads.length - THREADS_SHOWN;
   part('threads').replaceChildren(
-    ...(threads.length > 1 ? [chip('all threads', 'all threads merged', state.thread.length === 0, () => go({ thread: [] })), ...chips] : []),
+    ...(threads.length > 1 || unlisted.length > 0 ? [chip('all threads', 'all threads merged', state.thread.length === 0, () => go({ thread: [] })), ...chips] : []),
     ...(rest > 0 ? [make('span', `and ${many(rest, 'thread')} with less time`, 'quiet')] : []),
   );
 }
@@ -249,8 +269,7 @@ async function loadThreads(signal) {
     const answer = await ask(projectPath(state, 'flamegraph'), query, signal);
     const merged = new Map();
     for (const tree of answer.threads) {
-      let total = 0;
-      tree.nodes.parent.forEach((p, i) => { if (p < 0) total += tree.nodes.total_ns[i]; });
+      const total = tree.total_ns - tree.idle_ns;
       const known = merged.get(tree.thread_id);
       merged.set(tree.thread_id, { id: tree.thread_id, name: known?.name || tree.thread_name || '', total: total + (known?.total ?? 0) });
     }
@@ -263,13 +282,14 @@ async function loadThreads(signal) {
 }
 
 /** The coverage block in words. */
-function coverageInWords(c, layout) {
+function coverageInWords(c, layout, idle) {
   const words = [];
   const used = (used, found, what) => (found === 0 ? null : used === found ? many(found, what) : `${count(used)} of ${many(found, what)}`);
   const covered = [used(c.chunks_used, c.chunks_found, 'chunk'), used(c.profiles_used, c.profiles_found, 'transaction profile')].filter(Boolean);
   if (covered.length === 0) return 'No chunk or transaction profile lies in this window.';
   words.push(`Drawn from ${covered.join(' and ')}: ${many(c.samples, 'sample')} of ${many(c.threads, 'thread')}, ${duration(layout.sum)} in ${many(layout.count, 'node')}`
     + `${c.effective_hz ? `, about ${Number(c.effective_hz).toFixed(c.effective_hz < 10 ? 1 : 0)} samples a second of each thread` : ''}.`);
+  if (idle > 0) words.push(`${duration(idle)} idle (empty stacks) are not drawn.`);
   if (c.first != null && c.last != null) words.push(`From ${moment(c.first)} to ${moment(c.last)} UTC.`);
   if (c.gaps.length > 0) {
     const missing = c.gaps.reduce((sum, [from, to]) => sum + (to - from), 0);
@@ -301,7 +321,7 @@ async function drawSelection(signal) {
   const answer = await ask(projectPath(state, 'flamegraph'), query, signal);
   const layout = new Layout(answer.frames, answer.nodes);
   view.show(layout);
-  part('coverage').textContent = coverageInWords(answer.coverage, layout);
+  part('coverage').textContent = coverageInWords(answer.coverage, layout, answer.idle_ns);
   showHottest(layout);
   showSearch();
   part('flame').dataset.nodes = String(layout.count);
@@ -393,6 +413,7 @@ part('search').addEventListener('input', (e) => {
   writeState(state, true);
   showSearch();
 });
+part('find').addEventListener('input', showSources);
 part('reset').addEventListener('click', () => view.zoom(-1));
 part('theme').addEventListener('click', () => {
   const dark = getComputedStyle(document.documentElement).colorScheme === 'dark'

@@ -136,8 +136,7 @@ static enum err print_table(struct bytes answer, struct errinfo *info)
     struct buffer scratch;
     struct arena arena;
     uint64_t whole = 0;
-    struct bytes coverage = json_find(answer, "coverage");
-    (void)bytes_to_u64(json_find(coverage, "total_ns"), &whole);
+    (void)bytes_to_u64(json_find(answer, "total_ns"), &whole);
     buffer_init(&scratch, MIB(1), NULL);
     arena_init(&arena, ANSWER_SIZE_MAX, NULL);
     json_keys_init(&keys, names, (int)(sizeof(names) / sizeof(names[0])));
@@ -179,7 +178,7 @@ static int top_run(struct top_command *c)
     struct place place = {0};
     struct buffer answer;
     if (!query_flags_add(&c->query, "limit", c->limit) ||
-        !query_flags_add(&c->query, "order", c->by))
+        !query_flags_add(&c->query, "sort", c->by))
         return complain("too many flags", EXIT_USAGE);
     if (place_open(&c->query.place, &place, &info) != ERR_OK)
         return complain(info.text, 1);
