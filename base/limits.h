@@ -10,7 +10,7 @@
 /* ---- memory ---- */
 #define MEMORY_MAX_DEFAULT MIB(256) /* --memory-max: a small VPS has 512 MB to 1 GB */
 #define MEMORY_MAX_MIN     MIB(96)  /* below, one 50 MiB profile could never be admitted */
-#define MEMORY_OWN         MIB(24)  /* program, stacks, loops, malloc slack: never lent to requests */
+#define MEMORY_OWN         MIB(24) /* program, stacks, loops, malloc slack: never lent to requests */
 
 /* ---- uploads: Relay's limits, all on decoded bytes ---- */
 #define ENVELOPE_SIZE_MAX       MIB(200) /* a whole envelope */
@@ -38,6 +38,13 @@
 #define INFLATE_WHOLE_MAX       MIB(16) /* decoded in one piece up to here, as a stream beyond */
 
 /* ---- answers; what really bounds them is the memory a request may hold ---- */
-#define FLAMEGRAPH_NODES_MAX (UINT32_C(1) << 27) /* node numbers are 31 bits; 3 GiB of nodes */
+#define FLAMEGRAPH_NODES_MAX  (UINT32_C(1) << 27) /* node numbers are 31 bits; 3 GiB of nodes */
+#define QUERY_LIMIT_MAX       100000              /* rows of one list: about 40 MB of JSON */
+#define QUERY_LIMIT_DEFAULT   10000               /* chunks, profilers: a week of one profiler */
+#define QUERY_TOP_DEFAULT     100   /* functions, transactions: what a person looks at */
+#define QUERY_BUCKETS_MAX     10000 /* more than pixels on any screen */
+#define QUERY_BUCKETS_DEFAULT 100
+#define QUERY_SPANS_MAX       1000000 /* of a flame chart: about 50 MB of JSON */
+#define QUERY_SPANS_DEFAULT   20000
 
 #endif
