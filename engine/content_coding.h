@@ -27,19 +27,21 @@ enum content_coding content_coding_parse(struct bytes header);
 const char *content_coding_name(enum content_coding coding);
 
 /* Appends the decoded body to `out`, whose ceiling (`out->max`, or INFLATE_WHOLE_MAX when lower)
- * holds: ERR_LIMIT beyond, `out` as it was, and a stream decoder may be tried from the start. */
+ * holds: ERR_LIMIT beyond. After a failure `out` is as it was, and a stream decoder may be tried
+ * from the start. */
 enum err content_decode_whole(enum content_coding coding, struct bytes body, struct buffer *out,
                               struct errinfo *info) MUST_CHECK;
 
 struct content_decoder;
 
-/* `size_max`: ceiling of all decoded bytes together. */
-enum err content_decoder_create(enum content_coding coding, size_t size_max,
+/* `limit`: ceiling of all decoded bytes together. ERR_BUSY may be tried again. */
+enum err content_decoder_create(enum content_coding coding, size_t limit,
                                 struct mem_account *account, struct content_decoder **ret,
                                 struct errinfo *info) MUST_CHECK;
 /* Decode from `in` into `out`, as far as one of them lasts. *ret_in and *ret_out: bytes used and
  * made, at least one of them > 0 unless `in` is empty and nothing is left to come out. Call again
- * with the rest of `in` while `out` came back full. ERR_BUSY may be tried again. */
+ * with the rest of `in` while `out` came back full. ERR_NOMEM also when the budget has no room for
+ * the window that the body asks for: unlike ERR_BUSY that is final. */
 enum err content_decoder_feed(struct content_decoder *d, struct bytes in, size_t *ret_in,
                               uint8_t *out, size_t out_size, size_t *ret_out,
                               struct errinfo *info) MUST_CHECK;
