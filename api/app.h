@@ -10,9 +10,9 @@
 #include "engine/keyring.h"
 #include "storage/store.h"
 
-struct metrics;      /* api/metrics.h */
+struct metrics;       /* api/metrics.h */
 struct append_strand; /* api/append_strand.h */
-struct config;       /* api/config.h */
+struct config;        /* api/config.h */
 
 struct app {
     const struct config *config;

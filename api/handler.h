@@ -15,7 +15,13 @@
 
 struct app; /* process-wide: store, keys, metrics, configuration (api/app.h) */
 
-enum http_method { HTTP_METHOD_GET, HTTP_METHOD_HEAD, HTTP_METHOD_POST, HTTP_METHOD_OPTIONS, HTTP_METHOD_OTHER };
+enum http_method {
+    HTTP_METHOD_GET,
+    HTTP_METHOD_HEAD,
+    HTTP_METHOD_POST,
+    HTTP_METHOD_OPTIONS,
+    HTTP_METHOD_OTHER
+};
 
 struct http_field {
     struct bytes name; /* headers: lower case; parameters: percent-decoded */
@@ -24,9 +30,10 @@ struct http_field {
 
 struct http_request {
     enum http_method method;
-    struct bytes target; /* as sent */
-    struct bytes path;   /* percent-decoded, without query */
-    struct bytes query;  /* raw, without '?' */
+    struct bytes target;             /* as sent */
+    struct bytes raw_path;           /* without query, as sent */
+    struct bytes path;               /* percent-decoded, without query */
+    struct bytes query;              /* raw, without '?' */
     const struct http_field *params; /* of the query, in order, decoded */
     size_t param_count;
     const struct http_field *headers; /* in order */

@@ -47,4 +47,43 @@
 #define QUERY_SPANS_MAX       1000000 /* of a flame chart: about 50 MB of JSON */
 #define QUERY_SPANS_DEFAULT   20000
 
+/* ---- serving ---- */
+#define CONNECTION_COUNT_MAX   1024    /* each may hold PARSE_AHEAD_MAX outside the budget */
+#define TARGET_SIZE_MAX        KIB(16) /* a path and some hundred ids */
+#define HEADER_SIZE_MAX        KIB(32) /* all names and values; proxies stop between 8 and 64 KiB */
+#define HEADER_COUNT_MAX       100     /* real requests have below 30 */
+#define PARAM_COUNT_MAX        512     /* of a query string: repeated ids */
+#define PATH_SEGMENT_COUNT_MAX 16      /* the longest route has 8 */
+#define REQUEST_HEAD_MAX       KIB(160) /* arena of one request before its handler runs */
+#define REQUEST_MEMORY_MAX     MIB(160) /* one request in all: 50 MiB of JSON, its columns, block */
+#define RESPONSE_SIZE_MAX      MIB(64)  /* an answer in one piece; larger ones are pulled */
+#define RESPONSE_OWN_MAX       KIB(64)  /* of answers that must not fail for want of budget */
+#define RESPONSE_PIECE_SIZE    KIB(64)  /* of a pulled answer: one write */
+#define PARSE_AHEAD_MAX        KIB(16)  /* bytes read beyond the request being answered */
+#define READ_HEAD_SIZE         KIB(8)   /* one read while headers are awaited */
+#define READ_BODY_SIZE         KIB(64)  /* one read of a body of known length */
+#define UPLOAD_PIECE_SIZE      MIB(1)   /* coded bytes gathered before a job takes them */
+#define APPEND_RECORDS_MAX     4096     /* of one batch: some envelopes of many spans */
+#define APPEND_BATCH_MAX       MIB(8)   /* what one sync is worth waiting for */
+#define HEAD_BUDGET            MIB(8)   /* all request heads together: uploads cannot starve them */
+#define UPLOAD_CODED_MAX       MIB(201) /* codings grow what they cannot shrink by below 0.5 % */
+#define REFUSED_BODY_MAX       KIB(256) /* read and dropped to keep a refused client's connection */
+#define LINGER_BODY_MAX        MIB(4)   /* read and dropped so that the answer is not reset away */
+#define COMPRESS_SIZE_MIN      KIB(1)   /* below, headers outweigh what compression saves */
+#define COMPRESS_VROOM_MIN     200      /* that family's own threshold */
+#define LISTEN_COUNT_MAX       4
+#define THREAD_COUNT_MAX       64
+#define ROUTE_COUNT_MAX        64
+#define HEADERS_TIMEOUT_MS     10000 /* first byte to end of headers: ends slow loris */
+#define BODY_TIMEOUT_MS        30000 /* silence inside a body: a mobile network's hand-over */
+#define IDLE_TIMEOUT_MS        75000 /* between requests: above the 60 s of a chunk's cadence */
+#define WRITE_TIMEOUT_MS       30000 /* a client that does not read its answer */
+#define LINGER_TIMEOUT_MS      2000
+#define ADMISSION_WAIT_MS      2000 /* an SDK at process exit waits about as long */
+#define ADMISSION_RETRY_MS     20
+#define DRAIN_TIMEOUT_MS       10000  /* below the 30 s orchestrators grant */
+#define RATE_LIMIT_SECONDS     60     /* announced with a 503: SDKs pause profiles that long */
+#define KEYS_POLL_MS           500    /* a key added by command counts within a second */
+#define KEYS_FILE_MAX          MIB(4) /* some 30,000 keys */
+
 #endif
