@@ -104,6 +104,7 @@ let state = readState();
 let projects = [];
 let profilers = [];
 let transactions = [];
+let unlisted = { profilers: 0, transactions: 0 }; // beyond the lists' limits
 /** @type {AbortController|null} */
 let running = null;
 let threadsOf = ''; // the selection whose threads are listed
@@ -173,14 +174,16 @@ function choice(chosen, title, right, second, onChoose) {
 }
 
 /** Those whose words hold what is looked for, no more than a list can show, and how many are left.
- * @template T @param {HTMLElement} list @param {T[]} rows @param {(row: T) => string[]} words
+ * @template T @param {HTMLElement} list @param {T[]} rows
+ * @param {number} unlisted how many the server did not list @param {(row: T) => string[]} words
  * @param {(row: T) => HTMLElement} element @param {HTMLElement[]} [first] */
-function showChoices(list, rows, words, element, first = []) {
+function showChoices(list, rows, unlisted, words, element, first = []) {
   const wanted = part('find').value.trim().toLowerCase();
   const found = rows.filter((row) => words(row).some((word) => word.toLowerCase().includes(wanted)));
   const rest = found.length - CHOICES_SHOWN;
   list.replaceChildren(...first, ...found.slice(0, CHOICES_SHOWN).map(element),
-    ...(rest > 0 ? [make('li', `and ${count(rest)} more: find them above`, 'quiet')] : []));
+    ...(rest > 0 ? [make('li', `and ${count(rest)} more: find them above`, 'quiet')] : []),
+    ...(unlisted > 0 ? [make('li', `and ${count(unlisted)} that the server did not list`, 'quiet')] : []));
 }
 
 function showSources() {
@@ -188,22 +191,22 @@ function showSources() {
   const everything = choice(!state.profiler_id && !state.transaction, make('span', 'everything'), '', 'all profilers and transaction profiles',
     () => go({ ...plain, profiler_id: '', transaction: '' }));
   const words = (p) => [p.platform, p.release, p.environment].filter(Boolean);
-  showChoices(part('profilers'), profilers, (p) => [p.profiler_id, ...words(p)], (p) => choice(
+  showChoices(part('profilers'), profilers, unlisted.profilers, (p) => [p.profiler_id, ...words(p)], (p) => choice(
     state.profiler_id === p.profiler_id,
     make('span', p.profiler_id.slice(0, 12), 'mono'),
     many(p.chunks, 'chunk'),
     [...words(p), `until ${moment(p.last)}`].join(' · '),
     () => go({ ...plain, profiler_id: p.profiler_id, transaction: '' }),
   ), [everything]);
-  showChoices(part('transactions'), transactions, (t) => [t.transaction], (t) => choice(
+  showChoices(part('transactions'), transactions, unlisted.transactions, (t) => [t.transaction], (t) => choice(
     state.transaction === t.transaction,
     make('span', t.transaction || '(no name)'),
     count(t.profiles + t.links),
     '',
     () => go({ ...plain, profiler_id: '', transaction: t.transaction }),
   ));
-  part('profiler-count').textContent = profilers.length ? count(profilers.length) : 'none';
-  part('transaction-count').textContent = transactions.length ? count(transactions.length) : 'none';
+  part('profiler-count').textContent = profilers.length ? count(profilers.length + unlisted.profilers) : 'none';
+  part('transaction-count').textContent = transactions.length ? count(transactions.length + unlisted.transactions) : 'none';
 }
 
 /** Last moment of what is selected, for the presets. */
@@ -244,9 +247,9 @@ function showThreads() {
     button.addEventListener('click', onChoose);
     return button;
   };
-  const unlisted = state.thread.filter((id) => !threads.some((t) => t.id === id))
+  const absent = state.thread.filter((id) => !threads.some((t) => t.id === id))
     .map((id) => ({ id, name: '', total: 0, sum: threads[0]?.sum ?? 0 }));
-  const shown = [...unlisted, ...threads.slice(0, THREADS_SHOWN)];
+  const shown = [...absent, ...threads.slice(0, THREADS_SHOWN)];
   const chips = shown.map((t) => chip(
     t.name ? `${t.name} ${share(t.total, t.sum)}` : `thread ${t.id} ${share(t.total, t.sum)}`,
     `thread ${t.id}, ${duration(t.total)}`,
@@ -255,7 +258,7 @@ function showThreads() {
   ));
   const rest = threads.length - THREADS_SHOWN;
   part('threads').replaceChildren(
-    ...(threads.length > 1 || unlisted.length > 0 ? [chip('all threads', 'all threads merged', state.thread.length === 0, () => go({ thread: [] })), ...chips] : []),
+    ...(threads.length > 1 || absent.length > 0 ? [chip('all threads', 'all threads merged', state.thread.length === 0, () => go({ thread: [] })), ...chips] : []),
     ...(rest > 0 ? [make('span', `and ${many(rest, 'thread')} with less time`, 'quiet')] : []),
   );
 }
@@ -333,8 +336,10 @@ async function loadLists(signal) {
     ask(projectPath(state, 'profilers'), undefined, signal),
     ask(projectPath(state, 'transactions'), undefined, signal),
   ]);
-  profilers = one.profilers.sort((a, b) => b.last - a.last);
+  const left = (answer, what) => answer.coverage.left_out.filter((l) => l.what === what).reduce((sum, l) => sum + l.count, 0);
+  profilers = one.profilers;
   transactions = two.transactions;
+  unlisted = { profilers: left(one, 'profilers'), transactions: left(two, 'transactions') };
 }
 
 /** Everything the state says, anew. */
