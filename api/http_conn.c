@@ -405,9 +405,11 @@ static bool advance_working(struct http_conn *c)
         conn_enter(c, CONN_WRITING);
         break;
     case WORK_PULL:
-        c->broken |= x->failed != ERR_OK; /* too late for a status: cut it short */
-    /* fall through */
-    case WORK_HANDLE: conn_enter(c, CONN_WRITING); break;
+    case WORK_HANDLE:
+        /* too late for a status: cut it short */
+        c->broken |= c->work == WORK_PULL && x->failed != ERR_OK;
+        conn_enter(c, CONN_WRITING);
+        break;
     }
     return true;
 }
