@@ -120,7 +120,6 @@ static void conn_release(struct http_conn *c)
     buffer_close(&c->out);
     mem_free(c);
     loop->conn_count--;
-    metrics_subtract(loop->app->metrics, METRIC_CONNECTIONS_OPEN, 1);
     loop->on_conn_gone(loop);
 }
 
@@ -173,6 +172,8 @@ static void conn_close_once(struct http_conn *c)
         c->loop->first = c->next;
     if (c->next != NULL)
         c->next->prev = c->prev;
+    c->loop->open_count--;
+    metrics_subtract(metrics_of(c), METRIC_CONNECTIONS_OPEN, 1);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
@@ -1079,7 +1080,7 @@ void http_conn_accept(struct http_loop *loop, uv_stream_t *listener)
         uv_close((uv_handle_t *)&c->tcp, on_refused_closed);
         return;
     }
-    if (loop->conn_count >= loop->conn_count_max && !evict_idle(loop)) {
+    if (loop->open_count >= loop->conn_count_max && !evict_idle(loop)) {
         refuse_connection(c);
         return;
     }
@@ -1093,6 +1094,7 @@ void http_conn_accept(struct http_loop *loop, uv_stream_t *listener)
         loop->first->prev = c;
     loop->first = c;
     loop->conn_count++;
+    loop->open_count++;
     metrics_add(metrics_of(c), METRIC_CONNECTIONS, 1);
     metrics_add(metrics_of(c), METRIC_CONNECTIONS_OPEN, 1);
     c->idle_since_ms = uv_now(&loop->uv);

@@ -37,7 +37,8 @@ struct http_loop {
     struct mem_budget *heads; /* budget of request heads, shared by the loops */
     uint8_t *read_buffer;     /* READ_BODY_SIZE */
     struct http_conn *first;  /* every connection, newest first */
-    size_t conn_count;
+    size_t conn_count; /* objects alive */
+    size_t open_count; /* of them not closing */
     size_t conn_count_max;
     struct http_conn *parked_first; /* waiting for memory, longest first */
     struct http_conn *parked_last;

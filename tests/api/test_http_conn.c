@@ -387,7 +387,10 @@ Test(http_conn, draining_answers_what_is_owed)
     serving_start(&s, routes, ROUTE_COUNT, 2, NULL, 0);
     int idle = serving_connect(&s);
     int busy = serving_connect(&s);
-    serving_send_text(busy, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
+    serving_send_text(busy, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n"
+                            "Expect: 100-continue\r\n\r\n");
+    cr_assert(serving_read_until(busy, answer, sizeof(answer), "100 Continue"));
+    serving_send_text(busy, "abc");
     serving_send_text(idle, "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n");
     cr_assert(serving_read_until(idle, answer, sizeof(answer), "hello world"));
     server_drain(s.server);
