@@ -19,12 +19,15 @@ struct result {
     const char *name;
     size_t rows;
     double ns_per_op;
+    double p50_ns;
+    double p99_ns;
 };
 
 struct comparison {
     const char *name;
     const char *peer;
     size_t rows;
+    bool of_latencies;
 };
 
 /* A benchmark program is one thread and its own main: what it collects is the program's. */
@@ -106,22 +109,39 @@ void bench_must(enum err rc, const struct errinfo *info, const char *what)
     exit(2);
 }
 
-double bench_result(const char *name, size_t rows)
+static const struct result *find_result(const char *name, size_t rows)
 {
     for (size_t i = 0; i < bench.result_count; i++)
         if (strcmp(bench.results[i].name, name) == 0 && bench.results[i].rows == rows)
-            return bench.results[i].ns_per_op;
-    return 0;
+            return &bench.results[i];
+    return NULL;
 }
 
-void bench_compare(const char *name, const char *peer, size_t rows)
+double bench_result(const char *name, size_t rows)
+{
+    const struct result *r = find_result(name, rows);
+    return r == NULL ? 0 : r->ns_per_op;
+}
+
+static void compare(const char *name, const char *peer, size_t rows, bool of_latencies)
 {
     for (size_t i = 0; i < bench.comparison_count; i++) /* a body runs more than once */
         if (bench.comparisons[i].name == name && bench.comparisons[i].peer == peer &&
             bench.comparisons[i].rows == rows)
             return;
     if (bench.comparison_count < COMPARISONS_MAX)
-        bench.comparisons[bench.comparison_count++] = (struct comparison){name, peer, rows};
+        bench.comparisons[bench.comparison_count++] =
+            (struct comparison){name, peer, rows, of_latencies};
+}
+
+void bench_compare(const char *name, const char *peer, size_t rows)
+{
+    compare(name, peer, rows, false);
+}
+
+void bench_compare_latency(const char *name, const char *peer, size_t rows)
+{
+    compare(name, peer, rows, true);
 }
 
 const char *bench_setting(const char *name, const char *otherwise)
@@ -234,7 +254,13 @@ static void run_case(const struct bench_case *c, size_t rows)
     double median = per_op[runs / 2];
     print_line(c, &b, median, per_op[0]);
     if (bench.result_count < RESULTS_MAX)
-        bench.results[bench.result_count++] = (struct result){c->name, rows, median};
+        bench.results[bench.result_count++] = (struct result){
+            .name = c->name,
+            .rows = rows,
+            .ns_per_op = median,
+            .p50_ns = (double)histogram_quantile(b.latency, 0.5),
+            .p99_ns = (double)histogram_quantile(b.latency, 0.99),
+        };
 }
 
 static bool is_chosen(const char *name)
@@ -265,11 +291,16 @@ static void print_comparisons(void)
 {
     for (size_t i = 0; i < bench.comparison_count; i++) {
         const struct comparison *c = &bench.comparisons[i];
-        double mine = bench_result(c->name, c->rows);
-        double peer = bench_result(c->peer, c->rows);
-        if (mine > 0 && peer > 0)
-            printf("%s takes %.2f x the time of %s (%zu rows)\n", c->name, mine / peer, c->peer,
-                   c->rows);
+        const struct result *mine = find_result(c->name, c->rows);
+        const struct result *peer = find_result(c->peer, c->rows);
+        if (mine == NULL || peer == NULL)
+            continue;
+        if (c->of_latencies)
+            printf("%s has %.2f x the p50 and %.2f x the p99 of %s (%zu rows)\n", c->name,
+                   mine->p50_ns / peer->p50_ns, mine->p99_ns / peer->p99_ns, c->peer, c->rows);
+        else
+            printf("%s takes %.2f x the time of %s (%zu rows)\n", c->name,
+                   mine->ns_per_op / peer->ns_per_op, c->peer, c->rows);
     }
 }
 

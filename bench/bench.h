@@ -84,6 +84,8 @@ void bench_must(enum err rc, const struct errinfo *info, const char *what);
 double bench_result(const char *name, size_t rows);
 /* "a takes 1.23 x the time of b" below the table. */
 void bench_compare(const char *name, const char *peer, size_t rows);
+/* The same for the p50 and p99 of what was recorded. */
+void bench_compare_latency(const char *name, const char *peer, size_t rows);
 /* VALUE of a NAME=VALUE argument, else `otherwise`. */
 const char *bench_setting(const char *name, const char *otherwise);
 /* Folds one more answer into a hash. */

@@ -39,8 +39,8 @@ deny "engine includes base and storage only" 'api/' $(files engine)
 deny "product code includes no tests and no benchmarks" '(tests|bench)/' $(files base storage engine api)
 deny "includes are spelled from the repository root" '\.\.?/' $(files base storage engine api tests bench)
 deny "only api knows sockets" '(uv\.h|llhttp\.h|sys/socket\.h|netinet/|arpa/inet\.h|netdb\.h)' $(files base storage engine)
-deny "only storage compresses blocks (page.c, block*.c)" 'lz4' $(files base engine api) \
-    $(files storage -- 'storage/page*.c' 'storage/block*.c' 'storage/record*.c')
+deny "blocks are compressed in storage/page.c" 'lz4' $(files base engine api) \
+    $(files storage -- 'storage/page.c')
 deny "only storage/bitmap.c knows roaring" 'roaring' $(files base engine api) $(files storage -- 'storage/bitmap.c')
 deny "xxhash has a door: base/hash.c" 'xxhash' $(files base storage engine api -- 'base/hash.c')
 deny "file calls live in storage/vfs_posix.c" '(fcntl\.h|sys/stat\.h|sys/mman\.h|dirent\.h)' \
