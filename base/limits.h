@@ -86,4 +86,14 @@
 #define KEYS_POLL_MS           500    /* a key added by command counts within a second */
 #define KEYS_FILE_MAX          MIB(4) /* some 30,000 keys */
 
+/* ---- storage ---- */
+#define PAGE_RAW_MAX MIB(256) /* one profile as columns; a 50 MiB document makes about 60 MiB */
+#define SAMPLE_COUNT_MAX \
+    (KIB(1) << 14)               /* in one profile; 50 MiB of the shortest samples hold 3 M */
+#define FACTS_SIZE_MAX   MIB(8)  /* of one record: seven texts of at most 1 MiB each */
+#define LOG_SIZE_DEFAULT MIB(64) /* a closed log; start-up verifies the last one in full */
+#define LOG_SIZE_MAX     (MIB(1) << 10) /* offsets in the index are 32 bits; one batch beyond fits */
+#define BATCH_SIZE_MAX   MIB(512)       /* one group commit, facts and blocks */
+#define BATCH_RECORD_MAX (KIB(1) << 6)
+
 #endif

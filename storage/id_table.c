@@ -1,0 +1,112 @@
+#include "storage/id_table.h"
+
+#include <assert.h>
+
+#include "base/mem.h"
+
+#define SLOTS_FIRST ((size_t)16)
+
+struct id_slots {
+    size_t mask;
+    _Atomic uint32_t slot[]; /* ID_NONE: free */
+};
+
+void id_table_init(struct id_table *t, void *self,
+                   uint64_t (*hash_of)(const void *self, uint32_t id),
+                   bool (*equals)(const void *self, uint32_t id, const void *key))
+{
+    atomic_init(&t->slots, NULL);
+    t->count = 0;
+    t->self = self;
+    t->hash_of = hash_of;
+    t->equals = equals;
+}
+
+void id_table_close(struct id_table *t)
+{
+    mem_free(atomic_load_explicit(&t->slots, memory_order_relaxed));
+    atomic_store_explicit(&t->slots, NULL, memory_order_relaxed);
+    t->count = 0;
+}
+
+static struct id_slots *slots_create(size_t count)
+{
+    struct id_slots *slots = NULL;
+    if (count <= (SIZE_MAX - sizeof *slots) / sizeof slots->slot[0])
+        slots = mem_alloc(sizeof *slots + count * sizeof slots->slot[0]);
+    if (slots == NULL)
+        return NULL;
+    slots->mask = count - 1;
+    for (size_t i = 0; i < count; i++)
+        atomic_init(&slots->slot[i], ID_NONE);
+    return slots;
+}
+
+/* The new slots are the writer's own until published. */
+static void fill_from(const struct id_table *t, struct id_slots *to, const struct id_slots *from)
+{
+    for (size_t i = 0; from != NULL && i <= from->mask; i++) {
+        uint32_t id = atomic_load_explicit(&from->slot[i], memory_order_relaxed);
+        if (id == ID_NONE)
+            continue;
+        size_t at = (size_t)t->hash_of(t->self, id) & to->mask;
+        while (atomic_load_explicit(&to->slot[at], memory_order_relaxed) != ID_NONE)
+            at = (at + 1) & to->mask;
+        atomic_store_explicit(&to->slot[at], id, memory_order_relaxed);
+    }
+}
+
+enum err id_table_reserve(struct id_table *t, size_t extra, struct retired *retired,
+                          uint64_t generation)
+{
+    struct id_slots *slots = atomic_load_explicit(&t->slots, memory_order_relaxed);
+    size_t room = slots == NULL ? 0 : slots->mask + 1;
+    size_t wanted = room == 0 ? SLOTS_FIRST : room;
+    while (wanted - wanted / 4 < t->count + extra)
+        wanted *= 2;
+    if (wanted == room)
+        return ERR_OK;
+    struct id_slots *grown = slots_create(wanted);
+    if (grown == NULL)
+        return ERR_NOMEM;
+    fill_from(t, grown, slots);
+    atomic_store_explicit(&t->slots, grown, memory_order_release);
+    retired_add(retired, slots, generation);
+    return ERR_OK;
+}
+
+uint32_t id_table_find(const struct id_table *t, uint64_t hash, const void *key)
+{
+    const struct id_slots *slots = atomic_load_explicit(&t->slots, memory_order_acquire);
+    if (slots == NULL)
+        return ID_NONE;
+    for (size_t at = (size_t)hash & slots->mask;; at = (at + 1) & slots->mask) {
+        uint32_t id = atomic_load_explicit(&slots->slot[at], memory_order_acquire);
+        if (id == ID_NONE || t->equals(t->self, id, key))
+            return id;
+    }
+}
+
+void id_table_set(struct id_table *t, uint64_t hash, const void *key, uint32_t id)
+{
+    struct id_slots *slots = atomic_load_explicit(&t->slots, memory_order_relaxed);
+    assert(slots != NULL && id != ID_NONE);
+    size_t at = (size_t)hash & slots->mask;
+    for (;; at = (at + 1) & slots->mask) {
+        uint32_t there = atomic_load_explicit(&slots->slot[at], memory_order_relaxed);
+        if (there == ID_NONE) {
+            t->count++;
+            break;
+        }
+        if (t->equals(t->self, there, key))
+            break;
+    }
+    assert(t->count <= slots->mask); /* a free slot ends every search */
+    atomic_store_explicit(&slots->slot[at], id, memory_order_release);
+}
+
+size_t id_table_bytes(const struct id_table *t)
+{
+    const struct id_slots *slots = atomic_load_explicit(&t->slots, memory_order_relaxed);
+    return slots == NULL ? 0 : sizeof *slots + (slots->mask + 1) * sizeof slots->slot[0];
+}

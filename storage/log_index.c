@@ -1,0 +1,560 @@
+#include <assert.h>
+
+#include "base/mem.h"
+#include "storage/log_index_parts.h"
+
+static_assert(sizeof(struct row_source) == 2 * 8 + 8 * 4, "no padding");
+static_assert(sizeof(struct index_key) == 3 * 8 + 2 * 16, "no padding");
+
+#define TABLES_A_RESERVE 8 /* tables that may grow once each */
+
+/* ---- keys ---- */
+
+static struct index_key key_of_run(uint64_t kind, uint64_t project_id, struct uuid profiler_id)
+{
+    return (struct index_key){.kind = kind, .project_id = project_id, .profiler_id = profiler_id};
+}
+
+static struct index_key key_of_ids(const struct log_index *ix, const struct row_data *row)
+{
+    return (struct index_key){
+        .kind = row->extra == ID_NONE ? RECORD_CHUNK : RECORD_TRANSACTION,
+        .project_id = index_source(ix, row->source)->project_id,
+        .profiler_id = row->profiler_id,
+        .id = row->id,
+    };
+}
+
+static struct index_key key_of_row(const struct log_index *ix, const struct row_data *row)
+{
+    struct index_key key = key_of_ids(ix, row);
+    if (key.kind == RECORD_CHUNK)
+        key.start = (uint64_t)row->start_ns;
+    return key;
+}
+
+static struct index_key key_of_trace(const struct link_data *link)
+{
+    return key_of_run(RECORD_LINK, link->project_id, link->trace_id);
+}
+
+static struct index_key key_of_span(const struct link_data *link)
+{
+    struct index_key key = key_of_trace(link);
+    key.start = link->span_id;
+    return key;
+}
+
+static struct index_key key_of_record(const struct record *r)
+{
+    if (r->kind == RECORD_LINK)
+        return (struct index_key){.kind = RECORD_LINK,
+                                  .project_id = r->link.project_id,
+                                  .profiler_id = r->link.trace_id,
+                                  .start = r->link.span_id};
+    return (struct index_key){.kind = r->kind,
+                              .project_id = r->project_id,
+                              .profiler_id = r->profiler_id,
+                              .id = r->id,
+                              .start = r->kind == RECORD_CHUNK ? (uint64_t)r->start_ns : 0};
+}
+
+bool record_same_key(const struct record *a, const struct record *b)
+{
+    struct index_key left = key_of_record(a);
+    struct index_key right = key_of_record(b);
+    return memcmp(&left, &right, sizeof left) == 0;
+}
+
+uint64_t record_key_hash(const struct record *r)
+{
+    struct index_key key = key_of_record(r);
+    return hash_bytes(bytes_of(&key, sizeof key), 0);
+}
+
+static bool same_key(struct index_key there, const void *key)
+{
+    return memcmp(&there, key, sizeof there) == 0;
+}
+
+/* ---- what the tables ask ---- */
+
+static uint64_t hash_of_row(const void *self, uint32_t id)
+{
+    struct index_key key = key_of_row(self, index_row(self, id));
+    return index_key_hash(self, &key);
+}
+
+static bool row_equals(const void *self, uint32_t id, const void *key)
+{
+    return same_key(key_of_row(self, index_row(self, id)), key);
+}
+
+static uint64_t hash_of_ids(const void *self, uint32_t id)
+{
+    struct index_key key = key_of_ids(self, index_row(self, id));
+    return index_key_hash(self, &key);
+}
+
+static bool ids_equal(const void *self, uint32_t id, const void *key)
+{
+    return same_key(key_of_ids(self, index_row(self, id)), key);
+}
+
+static uint64_t hash_of_run(const void *self, uint32_t id)
+{
+    return index_key_hash(self, &index_run(self, id)->key);
+}
+
+static bool run_equals(const void *self, uint32_t id, const void *key)
+{
+    return same_key(index_run(self, id)->key, key);
+}
+
+static uint64_t hash_of_span(const void *self, uint32_t id)
+{
+    struct index_key key = key_of_span(index_link(self, id));
+    return index_key_hash(self, &key);
+}
+
+static bool span_equals(const void *self, uint32_t id, const void *key)
+{
+    return same_key(key_of_span(index_link(self, id)), key);
+}
+
+static uint64_t hash_of_trace(const void *self, uint32_t id)
+{
+    struct index_key key = key_of_trace(index_link(self, id));
+    return index_key_hash(self, &key);
+}
+
+static bool trace_equals(const void *self, uint32_t id, const void *key)
+{
+    return same_key(key_of_trace(index_link(self, id)), key);
+}
+
+static uint64_t hash_source(const struct log_index *ix, const struct row_source *source)
+{
+    return hash_bytes(bytes_of(source, sizeof *source), ix->hash_seed);
+}
+
+static uint64_t hash_of_source(const void *self, uint32_t id)
+{
+    return hash_source(self, index_source(self, id));
+}
+
+static bool source_equals(const void *self, uint32_t id, const void *key)
+{
+    return memcmp(index_source(self, id), key, sizeof(struct row_source)) == 0;
+}
+
+/* ---- create, destroy ---- */
+
+static void init_parts(struct log_index *ix)
+{
+    stable_array_init(&ix->rows, sizeof(struct row_data));
+    stable_array_init(&ix->extras, sizeof(struct row_extra));
+    stable_array_init(&ix->links, sizeof(struct link_data));
+    stable_array_init(&ix->runs, sizeof(struct run_slot));
+    stable_array_init(&ix->sources, sizeof(struct row_source));
+    id_table_init(&ix->by_key, ix, hash_of_row, row_equals);
+    id_table_init(&ix->by_id, ix, hash_of_ids, ids_equal);
+    id_table_init(&ix->by_run, ix, hash_of_run, run_equals);
+    id_table_init(&ix->by_span, ix, hash_of_span, span_equals);
+    id_table_init(&ix->by_trace, ix, hash_of_trace, trace_equals);
+    id_table_init(&ix->by_source, ix, hash_of_source, source_equals);
+}
+
+enum err log_index_create(struct log_index **ret)
+{
+    struct log_index *ix = mem_zalloc(sizeof *ix);
+    if (ix == NULL)
+        return ERR_NOMEM;
+    struct uuid random = uuid_random(); /* ids come from strangers, who may choose them to clash */
+    ix->hash_seed = hash_bytes(bytes_of(random.byte, sizeof random.byte), 0);
+    ix->generation = 1;
+    init_parts(ix);
+    enum err rc = text_pool_init(&ix->texts, ix->hash_seed);
+    if (rc == ERR_OK && pthread_mutex_init(&ix->lock, NULL) != 0)
+        rc = ERR_NOMEM;
+    if (rc != ERR_OK) {
+        text_pool_close(&ix->texts);
+        mem_free(ix);
+        return rc;
+    }
+    *ret = ix;
+    return ERR_OK;
+}
+
+void log_index_destroy(struct log_index *ix)
+{
+    if (ix == NULL)
+        return;
+    assert(ix->oldest == NULL);
+    for (uint32_t i = 0; i < ix->run_count; i++)
+        run_close(&index_run(ix, i)->run);
+    while (ix->spares != NULL) {
+        struct run_piece *spare = ix->spares;
+        ix->spares = spare->next;
+        mem_free(spare);
+    }
+    retired_close(&ix->retired);
+    id_table_close(&ix->by_key);
+    id_table_close(&ix->by_id);
+    id_table_close(&ix->by_run);
+    id_table_close(&ix->by_span);
+    id_table_close(&ix->by_trace);
+    id_table_close(&ix->by_source);
+    text_pool_close(&ix->texts);
+    stable_array_close(&ix->rows);
+    stable_array_close(&ix->extras);
+    stable_array_close(&ix->links);
+    stable_array_close(&ix->runs);
+    stable_array_close(&ix->sources);
+    (void)pthread_mutex_destroy(&ix->lock);
+    mem_free(ix);
+}
+
+/* ---- reserving ---- */
+
+static void link_texts(const struct link *link, struct bytes ret[LINK_TEXT_COUNT])
+{
+    ret[LINK_NAME] = link->name;
+    ret[LINK_OP] = link->op;
+    ret[LINK_THREAD_ID] = link->thread_id;
+    ret[LINK_THREAD_NAME] = link->thread_name;
+    ret[LINK_ENVIRONMENT] = link->environment;
+    ret[LINK_RELEASE] = link->release;
+    ret[LINK_PLATFORM] = link->platform;
+}
+
+static enum err reserve_texts(struct log_index *ix, const struct bytes *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        TRY(retired_reserve(&ix->retired, 1));
+        TRY(text_pool_add(&ix->texts, texts[i], &ix->retired, ix->generation));
+    }
+    return ERR_OK;
+}
+
+static enum err reserve_record_texts(struct log_index *ix, const struct record *r)
+{
+    if (r->kind != RECORD_LINK)
+        return reserve_texts(ix, r->text, TEXT_COUNT);
+    struct bytes texts[LINK_TEXT_COUNT];
+    link_texts(&r->link, texts);
+    return reserve_texts(ix, texts, LINK_TEXT_COUNT);
+}
+
+static enum err reserve_tables(struct log_index *ix, size_t rows, size_t links)
+{
+    struct retired *retired = &ix->retired;
+    uint64_t generation = ix->generation;
+    TRY(retired_reserve(retired, TABLES_A_RESERVE));
+    TRY(id_table_reserve(&ix->by_run, rows + links, retired, generation));
+    if (rows > 0) {
+        TRY(id_table_reserve(&ix->by_key, rows, retired, generation));
+        TRY(id_table_reserve(&ix->by_id, rows, retired, generation));
+        TRY(id_table_reserve(&ix->by_source, rows, retired, generation));
+    }
+    if (links > 0) {
+        TRY(id_table_reserve(&ix->by_span, links, retired, generation));
+        TRY(id_table_reserve(&ix->by_trace, links, retired, generation));
+    }
+    return ERR_OK;
+}
+
+static enum err reserve_spares(struct log_index *ix, size_t count)
+{
+    while (ix->spare_count < count) {
+        struct run_piece *spare = run_piece_create(1);
+        if (spare == NULL)
+            return ERR_NOMEM;
+        spare->next = ix->spares;
+        ix->spares = spare;
+        ix->spare_count++;
+    }
+    return retired_reserve(&ix->retired, count * RUN_MERGE_MAX);
+}
+
+enum err log_index_reserve(struct log_index *ix, const struct record *records, size_t count)
+{
+    size_t links = 0;
+    size_t extras = 0;
+    for (size_t i = 0; i < count; i++) {
+        links += records[i].kind == RECORD_LINK;
+        extras += records[i].kind == RECORD_TRANSACTION;
+        TRY(reserve_record_texts(ix, &records[i]));
+    }
+    size_t rows = count - links;
+    if (rows >= ID_NONE - ix->row_count || links >= ID_NONE - ix->link_count)
+        return ERR_LIMIT;
+    TRY(stable_array_reserve(&ix->rows, ix->row_count + rows));
+    TRY(stable_array_reserve(&ix->sources, ix->source_count + rows));
+    TRY(stable_array_reserve(&ix->extras, ix->extra_count + extras));
+    TRY(stable_array_reserve(&ix->links, ix->link_count + links));
+    TRY(stable_array_reserve(&ix->runs, ix->run_count + count));
+    TRY(reserve_tables(ix, rows, links));
+    return reserve_spares(ix, count);
+}
+
+/* ---- adding ---- */
+
+static uint32_t text_id(const struct log_index *ix, struct bytes text)
+{
+    uint32_t id = text_pool_find(&ix->texts, text);
+    assert(id != ID_NONE); /* reserved */
+    return id;
+}
+
+static uint32_t add_source(struct log_index *ix, const struct record *r)
+{
+    struct row_source source = {.organization_id = r->organization_id,
+                                .project_id = r->project_id,
+                                .retention_days = r->retention_days};
+    for (size_t i = 0; i < TEXT_TRANSACTION; i++)
+        source.text[i] = text_id(ix, r->text[i]);
+    uint64_t hash = hash_source(ix, &source);
+    uint32_t id = id_table_find(&ix->by_source, hash, &source);
+    if (id != ID_NONE)
+        return id;
+    id = (uint32_t)ix->source_count++;
+    *index_source(ix, id) = source;
+    id_table_set(&ix->by_source, hash, &source, id);
+    return id;
+}
+
+static uint32_t add_extra(struct log_index *ix, const struct record *r)
+{
+    if (r->kind == RECORD_CHUNK)
+        return ID_NONE;
+    uint32_t id = (uint32_t)ix->extra_count++;
+    *index_extra(ix, id) =
+        (struct row_extra){.trace_id = r->trace_id,
+                           .transaction_id = r->transaction_id,
+                           .transaction = text_id(ix, r->text[TEXT_TRANSACTION])};
+    return id;
+}
+
+static int64_t end_of_row(const void *self, uint32_t id)
+{
+    return index_row(self, id)->end_ns;
+}
+
+static int64_t end_of_link(const void *self, uint32_t id)
+{
+    return index_link(self, id)->end_ns;
+}
+
+static void add_to_run(struct log_index *ix, struct index_key key, struct run_entry entry)
+{
+    uint64_t hash = index_key_hash(ix, &key);
+    uint32_t id = id_table_find(&ix->by_run, hash, &key);
+    bool fresh = id == ID_NONE;
+    if (fresh) {
+        id = (uint32_t)ix->run_count++;
+        index_run(ix, id)->key = key;
+        atomic_init(&index_run(ix, id)->run.newest, NULL);
+    }
+    struct run_piece *spare = ix->spares;
+    struct run_piece *others = spare->next;
+    ix->run_bytes += run_add(&index_run(ix, id)->run, entry, &spare, &ix->retired, ix->generation,
+                             ix, key.kind == RECORD_LINK ? end_of_link : end_of_row);
+    if (spare == NULL) {
+        ix->spares = others;
+        ix->spare_count--;
+    }
+    if (fresh)
+        id_table_set(&ix->by_run, hash, &key, id);
+}
+
+static void mark_tags(struct log_index *ix, const struct row_data *row, uint32_t id)
+{
+    const struct row_source *source = index_source(ix, row->source);
+    for (size_t i = 0; i < TEXT_TRANSACTION; i++)
+        text_pool_mark_tag(&ix->texts, source->text[i], id);
+    if (row->extra != ID_NONE)
+        text_pool_mark_tag(&ix->texts, index_extra(ix, row->extra)->transaction, id);
+}
+
+static void fill_row(struct log_index *ix, const struct record *r, struct log_place place,
+                     struct row_data *row)
+{
+    *row = (struct row_data){.id = r->id,
+                             .profiler_id = r->profiler_id,
+                             .content = r->content,
+                             .start_ns = r->start_ns,
+                             .end_ns = r->end_ns,
+                             .received_ns = r->received_ns,
+                             .place = place,
+                             .source = add_source(ix, r),
+                             .extra = add_extra(ix, r),
+                             .sample_count = r->sample_count,
+                             .thread_count = r->thread_count};
+    atomic_init(&row->replaced_by, ID_NONE);
+}
+
+static bool add_row(struct log_index *ix, const struct record *r, struct log_place place)
+{
+    uint32_t id = (uint32_t)ix->row_count++;
+    struct row_data *row = index_row(ix, id);
+    fill_row(ix, r, place, row);
+    mark_tags(ix, row, id);
+
+    struct index_key ids = key_of_ids(ix, row);
+    uint64_t hash = index_key_hash(ix, &ids);
+    row->older = id_table_find(&ix->by_id, hash, &ids);
+    id_table_set(&ix->by_id, hash, &ids, id);
+
+    struct index_key key = key_of_row(ix, row);
+    hash = index_key_hash(ix, &key);
+    uint32_t replaced = id_table_find(&ix->by_key, hash, &key);
+    id_table_set(&ix->by_key, hash, &key, id);
+    if (replaced != ID_NONE) {
+        atomic_store_explicit(&index_row(ix, replaced)->replaced_by, id, memory_order_relaxed);
+        ix->replaced_rows++;
+    }
+    struct run_entry entry = {row->start_ns, row->end_ns, id};
+    add_to_run(ix, key_of_run(ids.kind, ids.project_id, ids.profiler_id), entry);
+    return replaced != ID_NONE;
+}
+
+static void fill_link(const struct log_index *ix, const struct record *r, struct link_data *to)
+{
+    const struct link *link = &r->link;
+    struct bytes texts[LINK_TEXT_COUNT];
+    *to = (struct link_data){.project_id = link->project_id,
+                             .profiler_id = link->profiler_id,
+                             .trace_id = link->trace_id,
+                             .transaction_id = link->transaction_id,
+                             .content = r->content,
+                             .span_id = link->span_id,
+                             .parent_span_id = link->parent_span_id,
+                             .start_ns = link->start_ns,
+                             .end_ns = link->end_ns,
+                             .is_segment = link->is_segment};
+    link_texts(link, texts);
+    for (size_t i = 0; i < LINK_TEXT_COUNT; i++)
+        to->text[i] = text_id(ix, texts[i]);
+    atomic_init(&to->replaced_by, ID_NONE);
+}
+
+static bool add_link(struct log_index *ix, const struct record *r)
+{
+    uint32_t id = (uint32_t)ix->link_count++;
+    struct link_data *link = index_link(ix, id);
+    fill_link(ix, r, link);
+
+    struct index_key trace = key_of_trace(link);
+    uint64_t hash = index_key_hash(ix, &trace);
+    link->older = id_table_find(&ix->by_trace, hash, &trace);
+    id_table_set(&ix->by_trace, hash, &trace, id);
+
+    struct index_key span = key_of_span(link);
+    hash = index_key_hash(ix, &span);
+    uint32_t replaced = id_table_find(&ix->by_span, hash, &span);
+    id_table_set(&ix->by_span, hash, &span, id);
+    if (replaced != ID_NONE) {
+        atomic_store_explicit(&index_link(ix, replaced)->replaced_by, id, memory_order_relaxed);
+        ix->replaced_links++;
+    }
+    struct run_entry entry = {link->start_ns, link->end_ns, id};
+    add_to_run(ix, key_of_run(RECORD_LINK, link->project_id, (struct uuid){0}), entry);
+    return replaced != ID_NONE;
+}
+
+bool log_index_add(struct log_index *ix, const struct record *record, struct log_place place)
+{
+    return record->kind == RECORD_LINK ? add_link(ix, record) : add_row(ix, record, place);
+}
+
+bool log_index_find_content(const struct log_index *ix, const struct record *record,
+                            struct hash128 *ret)
+{
+    struct index_key key = key_of_record(record);
+    bool is_link = record->kind == RECORD_LINK;
+    uint32_t id =
+        id_table_find(is_link ? &ix->by_span : &ix->by_key, index_key_hash(ix, &key), &key);
+    if (id == ID_NONE)
+        return false;
+    *ret = is_link ? index_link(ix, id)->content : index_row(ix, id)->content;
+    return true;
+}
+
+/* ---- publishing ---- */
+
+static uint64_t bytes_of_index(const struct log_index *ix)
+{
+    return stable_array_bytes(&ix->rows) + stable_array_bytes(&ix->extras) +
+           stable_array_bytes(&ix->links) + stable_array_bytes(&ix->runs) +
+           stable_array_bytes(&ix->sources) + text_pool_bytes(&ix->texts) +
+           id_table_bytes(&ix->by_key) + id_table_bytes(&ix->by_id) + id_table_bytes(&ix->by_run) +
+           id_table_bytes(&ix->by_span) + id_table_bytes(&ix->by_trace) +
+           id_table_bytes(&ix->by_source) + (uint64_t)ix->run_bytes;
+}
+
+void log_index_publish(struct log_index *ix)
+{
+    struct log_index_stats stats = {.rows = ix->row_count - ix->replaced_rows,
+                                    .links = ix->link_count - ix->replaced_links,
+                                    .replaced = ix->replaced_rows + ix->replaced_links,
+                                    .bytes = bytes_of_index(ix)};
+    (void)pthread_mutex_lock(&ix->lock);
+    ix->published_rows = (uint32_t)ix->row_count;
+    ix->published_links = (uint32_t)ix->link_count;
+    ix->published_runs = (uint32_t)ix->run_count;
+    ix->stats = stats;
+    ix->generation++;
+    uint64_t oldest = ix->oldest == NULL ? ix->generation : ix->oldest->generation;
+    (void)pthread_mutex_unlock(&ix->lock);
+    retired_free_before(&ix->retired, oldest);
+}
+
+void log_index_get_stats(struct log_index *ix, struct log_index_stats *ret)
+{
+    (void)pthread_mutex_lock(&ix->lock);
+    *ret = ix->stats;
+    (void)pthread_mutex_unlock(&ix->lock);
+}
+
+/* ---- pins ---- */
+
+struct snapshot *log_index_pin(struct log_index *ix, struct store *store)
+{
+    struct snapshot *snap = mem_alloc(sizeof *snap);
+    if (snap == NULL)
+        return NULL;
+    (void)pthread_mutex_lock(&ix->lock);
+    *snap = (struct snapshot){.index = ix,
+                              .store = store,
+                              .generation = ix->generation,
+                              .row_count = ix->published_rows,
+                              .link_count = ix->published_links,
+                              .run_count = ix->published_runs,
+                              .older = ix->newest};
+    if (ix->newest == NULL)
+        ix->oldest = snap;
+    else
+        ix->newest->newer = snap;
+    ix->newest = snap;
+    (void)pthread_mutex_unlock(&ix->lock);
+    return snap;
+}
+
+void snapshot_release(struct snapshot *snap)
+{
+    if (snap == NULL)
+        return;
+    struct log_index *ix = snap->index;
+    (void)pthread_mutex_lock(&ix->lock);
+    if (snap->older == NULL)
+        ix->oldest = snap->newer;
+    else
+        snap->older->newer = snap->newer;
+    if (snap->newer == NULL)
+        ix->newest = snap->older;
+    else
+        snap->newer->older = snap->older;
+    (void)pthread_mutex_unlock(&ix->lock);
+    mem_free(snap);
+}

@@ -1,0 +1,69 @@
+/* log_index.h - where everything in the logs is: rows and links in memory, found by key, by id, by
+ * profiler and time, by trace.
+ *
+ * Owns:    all its memory. Texts are kept once; rows that agree in their tags share them.
+ * Threads: one writer (reserve, add, publish); readers see through a snapshot and take no lock
+ *          while reading. Taking and giving back a snapshot, and publishing, is one short lock.
+ * Errors:  only reserve can fail. After it, adding the same records cannot, so that what is on
+ *          the device is always in the index too.
+ * Cost:    about 112 bytes a row, 20 in its run, 12 in tables; a profiler with one row about 80
+ *          more. A link takes about 170 and its texts.
+ *
+ * Invariants
+ *  1. Nothing a reader can reach is ever moved or changed, except: counts rise, table slots and
+ *     runs lead to newer things, `replaced_by` is set once.
+ *  2. A reader skips ids that its snapshot does not know.
+ *  3. What was replaced is retired in the current generation and freed when no snapshot of that
+ *     generation or an older one is left.
+ */
+#ifndef HEARTH_STORAGE_LOG_INDEX_H
+#define HEARTH_STORAGE_LOG_INDEX_H
+
+#include "storage/record.h"
+
+struct log_index;
+
+/* Where a row's block is. */
+struct log_place {
+    uint32_t log; /* ordinal of the log in the store */
+    uint32_t offset;
+    uint32_t block_size;
+};
+
+enum err log_index_create(struct log_index **ret) MUST_CHECK;
+void log_index_destroy(struct log_index *ix); /* no snapshot is left; NULL is fine */
+
+/* Room for these records and whatever they bring with them. */
+enum err log_index_reserve(struct log_index *ix, const struct record *records,
+                           size_t count) MUST_CHECK;
+/* Of records that were reserved since the last publish. True when it replaced an older one. */
+bool log_index_add(struct log_index *ix, const struct record *record, struct log_place place);
+/* Readers see what was added, from the next snapshot on. */
+void log_index_publish(struct log_index *ix);
+
+/* The content of what this record would replace; false when nothing. Writer only. */
+bool log_index_find_content(const struct log_index *ix, const struct record *record,
+                            struct hash128 *ret);
+/* Whether two records have one key (invariant 2 of storage/store.h), and its hash. */
+bool record_same_key(const struct record *a, const struct record *b);
+uint64_t record_key_hash(const struct record *r);
+
+struct log_index_stats {
+    uint64_t rows; /* visible ones */
+    uint64_t links;
+    uint64_t replaced;
+    uint64_t bytes;
+};
+void log_index_get_stats(struct log_index *ix, struct log_index_stats *ret);
+
+/* ---- snapshots; the rest of their functions is in storage/store.h ---- */
+
+struct store;
+
+/* NULL: out of memory. `store` comes back from snapshot_store. */
+struct snapshot *log_index_pin(struct log_index *ix, struct store *store);
+struct store *snapshot_store(const struct snapshot *snap);
+struct log_place snapshot_place(const struct snapshot *snap, row_id id);
+uint32_t snapshot_retention_days(const struct snapshot *snap, row_id id);
+
+#endif

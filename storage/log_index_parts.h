@@ -1,0 +1,163 @@
+/* log_index_parts.h - what log_index.c (the writer) and snapshot.c (the readers) share. */
+#ifndef HEARTH_STORAGE_LOG_INDEX_PARTS_H
+#define HEARTH_STORAGE_LOG_INDEX_PARTS_H
+
+#include <pthread.h>
+
+#include "storage/log_index.h"
+#include "storage/run.h"
+#include "storage/text_pool.h"
+
+/* What many rows agree in. No padding: hashed and compared as bytes. */
+struct row_source {
+    uint64_t organization_id;
+    uint64_t project_id;
+    uint32_t retention_days;
+    uint32_t text[TEXT_TRANSACTION]; /* all but the transaction's name */
+    uint32_t zero;
+};
+
+struct row_data {
+    struct uuid id;
+    struct uuid profiler_id;
+    struct hash128 content;
+    int64_t start_ns;
+    int64_t end_ns;
+    int64_t received_ns;
+    struct log_place place;
+    uint32_t source;
+    uint32_t extra; /* transaction profiles; ID_NONE for chunks */
+    uint32_t sample_count;
+    uint32_t thread_count;
+    uint32_t older;               /* row before with these ids, whatever its start; ID_NONE */
+    _Atomic uint32_t replaced_by; /* ID_NONE while it is the latest of its key */
+};
+
+struct row_extra {
+    struct uuid trace_id;
+    struct uuid transaction_id;
+    uint32_t transaction;
+};
+
+enum link_text {
+    LINK_NAME,
+    LINK_OP,
+    LINK_THREAD_ID,
+    LINK_THREAD_NAME,
+    LINK_ENVIRONMENT,
+    LINK_RELEASE,
+    LINK_PLATFORM,
+    LINK_TEXT_COUNT
+};
+
+struct link_data {
+    uint64_t project_id;
+    struct uuid profiler_id;
+    struct uuid trace_id;
+    struct uuid transaction_id;
+    struct hash128 content;
+    uint64_t span_id;
+    uint64_t parent_span_id;
+    int64_t start_ns;
+    int64_t end_ns;
+    uint32_t text[LINK_TEXT_COUNT];
+    uint32_t older; /* link before of this trace; ID_NONE */
+    _Atomic uint32_t replaced_by;
+    bool is_segment;
+};
+
+/* No padding: hashed and compared as bytes. Parts that a table does not look at are zero. */
+struct index_key {
+    uint64_t kind;
+    uint64_t project_id;
+    struct uuid profiler_id; /* links: the trace */
+    struct uuid id;
+    uint64_t start; /* links: the span */
+};
+
+/* The rows of a profiler, the transaction profiles of a project (profiler nil), or its links. */
+struct run_slot {
+    struct run run;
+    struct index_key key; /* id and start are zero */
+};
+
+struct log_index {
+    struct stable_array rows;
+    struct stable_array extras;
+    struct stable_array links;
+    struct stable_array runs;
+    struct stable_array sources;
+    struct text_pool texts;
+    struct id_table by_key;   /* newest row of the key */
+    struct id_table by_id;    /* newest row of these ids */
+    struct id_table by_run;   /* run */
+    struct id_table by_span;  /* newest link of the key */
+    struct id_table by_trace; /* newest link of the trace */
+    struct id_table by_source;
+    struct run_piece *spares; /* of one id each, linked by `next` */
+    size_t spare_count;
+    struct retired retired;
+    uint64_t hash_seed;
+
+    /* the writer's; readers know those of their snapshot */
+    size_t row_count;
+    size_t extra_count;
+    size_t link_count;
+    size_t run_count;
+    size_t source_count;
+    ptrdiff_t run_bytes;
+    uint64_t replaced_rows;
+    uint64_t replaced_links;
+
+    pthread_mutex_t lock; /* guards what follows */
+    uint64_t generation;
+    uint32_t published_rows;
+    uint32_t published_links;
+    uint32_t published_runs;
+    struct log_index_stats stats;
+    struct snapshot *oldest;
+    struct snapshot *newest;
+};
+
+struct snapshot {
+    struct log_index *index;
+    struct store *store;
+    uint64_t generation;
+    uint32_t row_count;
+    uint32_t link_count;
+    uint32_t run_count;
+    struct snapshot *older;
+    struct snapshot *newer;
+};
+
+static inline struct row_data *index_row(const struct log_index *ix, uint32_t id)
+{
+    return stable_array_at(&ix->rows, id);
+}
+
+static inline struct link_data *index_link(const struct log_index *ix, uint32_t id)
+{
+    return stable_array_at(&ix->links, id);
+}
+
+static inline struct run_slot *index_run(const struct log_index *ix, uint32_t id)
+{
+    return stable_array_at(&ix->runs, id);
+}
+
+static inline struct row_source *index_source(const struct log_index *ix, uint32_t id)
+{
+    return stable_array_at(&ix->sources, id);
+}
+
+static inline struct row_extra *index_extra(const struct log_index *ix, uint32_t id)
+{
+    return stable_array_at(&ix->extras, id);
+}
+
+static inline uint64_t index_key_hash(const struct log_index *ix, const struct index_key *key)
+{
+    return hash_bytes(bytes_of(key, sizeof *key), ix->hash_seed);
+}
+
+#endif

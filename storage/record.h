@@ -1,0 +1,64 @@
+/* record.h - what store_append takes and a log keeps: the facts of one profile or link, and for a
+ * profile its block.
+ *
+ *   u32 facts size | u32 block size | facts | block (one page; links have none)
+ *
+ * The encoders are in storage/store.h. Facts carry all that the index needs, so that opening a
+ * closed log reads no block; the content hash in them covers everything but the time of arrival.
+ *
+ * Errors: parsing trusts nothing: ERR_CORRUPT, ERR_UNSUPPORTED for an unknown kind.
+ */
+#ifndef HEARTH_STORAGE_RECORD_H
+#define HEARTH_STORAGE_RECORD_H
+
+#include "base/hash.h"
+#include "storage/store.h"
+
+enum record_kind {
+    RECORD_CHUNK = PROFILE_CHUNK,
+    RECORD_TRANSACTION = PROFILE_TRANSACTION,
+    RECORD_LINK = 3
+};
+
+/* The texts of a profile's facts, in the order on disk. */
+enum record_text {
+    TEXT_PLATFORM,
+    TEXT_ENVIRONMENT,
+    TEXT_RELEASE,
+    TEXT_DIST,
+    TEXT_SDK_NAME,
+    TEXT_SDK_VERSION,
+    TEXT_TRANSACTION,
+    TEXT_COUNT
+};
+
+struct record {
+    enum record_kind kind;
+    struct hash128 content;
+    struct link link; /* RECORD_LINK only */
+
+    /* profiles only */
+    uint64_t organization_id;
+    uint64_t project_id;
+    uint32_t retention_days;
+    int64_t received_ns;
+    struct uuid profiler_id;
+    struct uuid id;
+    struct uuid trace_id;
+    struct uuid transaction_id;
+    int64_t start_ns;
+    int64_t end_ns;
+    uint32_t sample_count;
+    uint32_t thread_count;
+    struct bytes text[TEXT_COUNT]; /* views into the facts */
+    uint32_t block_size;           /* with the page's header; 0 for links */
+};
+
+/* The two parts of an encoded record. */
+enum err record_split(struct bytes record, struct bytes *ret_facts, struct bytes *ret_block,
+                      struct errinfo *info) MUST_CHECK;
+enum err record_parse(struct bytes facts, struct record *ret, struct errinfo *info) MUST_CHECK;
+/* Where the checksum of a profile's page starts: whose page it is. */
+uint32_t record_page_seed(uint64_t project_id, struct uuid profiler_id, struct uuid id);
+
+#endif

@@ -1,0 +1,215 @@
+#include "storage/recovery.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define RECORDS_AT_ONCE 64
+
+/* ---- which logs there are ---- */
+
+struct sequences {
+    uint64_t *items;
+    size_t count;
+    size_t capacity;
+};
+
+static enum err add_sequence(void *self, const char *name)
+{
+    struct sequences *list = self;
+    uint64_t sequence;
+    if (!log_file_parse_name(bytes_of_text(name), &sequence))
+        return ERR_OK; /* the lock, keys, what people put there */
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity * 2 + 64;
+        uint64_t *items = mem_resize(list->items, capacity, sizeof *items);
+        if (items == NULL)
+            return ERR_NOMEM;
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = sequence;
+    return ERR_OK;
+}
+
+static int compare_sequences(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static enum err list_logs(struct vfs *vfs, const char *dir, struct sequences *ret,
+                          struct errinfo *info)
+{
+    TRY(vfs->list(vfs, dir, ret, add_sequence, info));
+    if (ret->count > 1)
+        qsort(ret->items, ret->count, sizeof *ret->items, compare_sequences);
+    return ERR_OK;
+}
+
+/* ---- opening ---- */
+
+struct recovery {
+    struct vfs *vfs;
+    const char *dir;
+    struct log_index *index;
+    struct recovered *out;
+    struct record *records; /* RECORDS_AT_ONCE */
+    uint32_t log;           /* being scanned */
+};
+
+/* A file whose header cannot be read: torn while it was made, or damaged later. */
+static enum err set_aside(struct recovery *r, uint64_t sequence, bool last,
+                          const struct errinfo *reason, struct errinfo *info)
+{
+    bool torn = false;
+    if (last)
+        TRY(log_file_remove_torn(r->vfs, r->dir, sequence, &torn, info));
+    if (torn) {
+        log_warn("store", "log_torn_at_creation removed=" FORMAT_LOG_PREFIX "%016" PRIx64,
+                 sequence);
+        return ERR_OK;
+    }
+    log_error("store", "log_damaged nothing of it is served: %s", reason->text);
+    r->out->last_sequence = sequence;
+    r->out->last_size = 0;
+    return ERR_OK;
+}
+
+static enum err open_log(struct recovery *r, uint64_t sequence, bool last, struct errinfo *info)
+{
+    if (r->out->last_sequence != 0 && sequence != r->out->last_sequence + 1)
+        log_error("store", "log_missing after=%016" PRIx64 " before=%016" PRIx64,
+                  r->out->last_sequence, sequence);
+    struct errinfo reason = {0};
+    struct log_file *log = NULL;
+    enum err rc = log_file_open(r->vfs, r->dir, sequence, &log, &reason);
+    if (rc == ERR_CORRUPT)
+        return set_aside(r, sequence, last, &reason, info);
+    if (rc != ERR_OK)
+        return err_set(info, rc, "%s", reason.text);
+    r->out->logs[r->out->count++] = log;
+    r->out->last_sequence = sequence;
+    r->out->last_size = log_file_facts(log).file_size;
+    return ERR_OK;
+}
+
+/* ---- scanning ---- */
+
+static enum err add_records(struct recovery *r, size_t count, uint64_t *offset,
+                            struct errinfo *info)
+{
+    enum err rc = log_index_reserve(r->index, r->records, count);
+    if (rc != ERR_OK)
+        return err_set(info, rc, "no room in the index");
+    for (size_t i = 0; i < count; i++) {
+        struct log_place place = {
+            .log = r->log, .offset = (uint32_t)*offset, .block_size = r->records[i].block_size};
+        (void)log_index_add(r->index, &r->records[i], place);
+        *offset += r->records[i].block_size;
+    }
+    return ERR_OK;
+}
+
+static enum err on_batch(void *self, const struct log_batch *batch, struct errinfo *info)
+{
+    struct recovery *r = self;
+    struct reader facts = reader_of(batch->facts);
+    uint64_t offset = batch->blocks_offset;
+    size_t pending = 0;
+    if (batch->blocks_size > UINT32_MAX || offset > UINT32_MAX - batch->blocks_size)
+        return err_set(info, ERR_UNSUPPORTED, "log is larger than 4 GiB");
+    for (uint32_t i = 0; i < batch->record_count; i++) {
+        TRY(record_parse(log_batch_next(&facts), &r->records[pending], info));
+        if (++pending == RECORDS_AT_ONCE) {
+            TRY(add_records(r, pending, &offset, info));
+            pending = 0;
+        }
+    }
+    TRY(add_records(r, pending, &offset, info));
+    log_index_publish(r->index);
+    return ERR_OK;
+}
+
+static void report_cut(const struct log_file *log, const struct log_cut *cut, bool last)
+{
+    if (last && !cut->more)
+        log_warn("store", "log_cut file=%s offset=%" PRIu64 " bytes=%" PRIu64 " reason=\"%s\"",
+                 log_file_name(log), cut->offset, cut->size, cut->reason.text);
+    else
+        log_error("store",
+                  "log_damaged file=%s offset=%" PRIu64 " bytes_not_served=%" PRIu64
+                  " reason=\"%s\"",
+                  log_file_name(log), cut->offset, cut->size, cut->reason.text);
+}
+
+/* How many bytes of log `at` count, as its successor says; 0: nobody says. */
+static uint64_t size_by_successor(const struct recovered *all, size_t at)
+{
+    if (at + 1 == all->count)
+        return 0;
+    struct log_facts own = log_file_facts(all->logs[at]);
+    struct log_facts next = log_file_facts(all->logs[at + 1]);
+    return next.sequence == own.sequence + 1 ? next.previous_size : 0;
+}
+
+static enum err scan_log(struct recovery *r, size_t at, struct errinfo *info)
+{
+    struct log_file *log = r->out->logs[at];
+    bool last = log_file_facts(log).sequence == r->out->last_sequence;
+    struct log_scan scan = {
+        .size_max = size_by_successor(r->out, at), .self = r, .on_batch = on_batch};
+    scan.verify_blocks = scan.size_max == 0;
+    struct log_cut cut = {0};
+    r->log = (uint32_t)at;
+    TRY(log_file_scan(log, &scan, &cut, info));
+    if (cut.size > 0)
+        report_cut(log, &cut, last);
+    if (!last)
+        return ERR_OK;
+    r->out->last_size = log_file_facts(log).size;
+    r->out->last_is_open = !cut.more;
+    return cut.more ? ERR_OK : log_file_trim(log, info);
+}
+
+static enum err run(struct recovery *r, struct sequences *found, struct errinfo *info)
+{
+    TRY(list_logs(r->vfs, r->dir, found, info));
+    r->records = mem_array(RECORDS_AT_ONCE, sizeof *r->records);
+    r->out->logs = mem_array(found->count, sizeof(struct log_file *));
+    if (r->records == NULL || r->out->logs == NULL)
+        return err_set(info, ERR_NOMEM, "recovery: out of memory");
+    for (size_t i = 0; i < found->count; i++)
+        TRY(open_log(r, found->items[i], i + 1 == found->count, info));
+    for (size_t i = 0; i < r->out->count; i++)
+        TRY(scan_log(r, i, info));
+    return r->vfs->sync_dir(r->vfs, r->dir, info);
+}
+
+enum err recovery_run(struct vfs *vfs, const char *dir, struct log_index *index,
+                      struct recovered *ret, struct errinfo *info)
+{
+    struct recovered out = {0};
+    struct recovery r = {.vfs = vfs, .dir = dir, .index = index, .out = &out};
+    struct sequences found = {0};
+    enum err rc = run(&r, &found, info);
+    mem_free(found.items);
+    mem_free(r.records);
+    if (rc != ERR_OK) {
+        recovered_close(&out);
+        return rc;
+    }
+    *ret = out;
+    return ERR_OK;
+}
+
+void recovered_close(struct recovered *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        log_file_close(r->logs[i]);
+    mem_free(r->logs);
+    *r = (struct recovered){0};
+}
