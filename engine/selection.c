@@ -73,7 +73,8 @@ static bool maker_accepts(const struct maker *m, const struct row *facts)
 
 static bool row_meets(const struct row *facts, struct span_ns window)
 {
-    return facts->start_ns < window.end_ns && facts->end_ns >= window.start_ns;
+    return window.start_ns < window.end_ns && facts->start_ns < window.end_ns &&
+           facts->end_ns >= window.start_ns;
 }
 
 static enum err maker_add_row(struct maker *m, struct selection_row row)
