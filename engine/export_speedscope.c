@@ -1,0 +1,289 @@
+#include <stdlib.h>
+
+#include "base/json_writer.h"
+#include "engine/export_table.h"
+
+struct writing {
+    struct exporter *e;
+    struct json_writer json;
+    struct buffer runs;              /* struct export_run of the profile being written */
+    struct buffer frames;            /* u32: frames in the order they are listed in the file */
+    struct buffer text;              /* a name */
+    uint32_t *numbers;               /* frame -> place in the file + 1, 0: not listed yet */
+    uint32_t *path;                  /* frames of one stack, leaf first */
+    struct export_segment *segments; /* by thread, then time */
+    size_t segment_count;
+    bool has_groups;
+    size_t profile_count;
+    size_t active; /* index of the profile to show first */
+    bool has_active;
+};
+
+struct ranked {
+    struct export_segment segment;
+    uint32_t rank;
+};
+
+static int compare_segments(const void *left, const void *right)
+{
+    const struct ranked *a = left;
+    const struct ranked *b = right;
+    if (a->rank != b->rank)
+        return a->rank < b->rank ? -1 : 1;
+    if (a->segment.start_ns != b->segment.start_ns)
+        return a->segment.start_ns < b->segment.start_ns ? -1 : 1;
+    return a->segment.order < b->segment.order ? -1 : a->segment.order > b->segment.order;
+}
+
+static enum err sort_segments(struct writing *w, struct arena *arena)
+{
+    const struct export_segment *all = (const void *)w->e->segments.data;
+    size_t count = w->e->segments.len / sizeof(*all);
+    struct ranked *sorted = ARENA_ARRAY(arena, count, struct ranked);
+    w->segments = ARENA_ARRAY(arena, count, struct export_segment);
+    uint32_t *ranks = NULL;
+    TRY(export_rank_threads(w->e, arena, &ranks));
+    if (sorted == NULL || w->segments == NULL)
+        return arena->failed;
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = (struct ranked){all[i], ranks[all[i].thread]};
+    qsort(sorted, count, sizeof(sorted[0]), compare_segments);
+    for (size_t i = 0; i < count; i++)
+        w->segments[i] = sorted[i].segment;
+    w->segment_count = count;
+    return ERR_OK;
+}
+
+static void put_run(struct writing *w, uint32_t node, uint64_t ns)
+{
+    if (ns == 0)
+        return;
+    if (w->runs.len > 0) {
+        struct export_run *last = (struct export_run *)(void *)(w->runs.data + w->runs.len) - 1;
+        if (last->node == node) {
+            last->ns += ns;
+            return;
+        }
+    }
+    struct export_run run = {.ns = ns, .node = node};
+    buffer_put(&w->runs, bytes_of(&run, sizeof(run)));
+}
+
+/* `end_ns`: of the segment before. The time between the two is idle: nobody looked. */
+static void put_segment(struct writing *w, const struct export_segment *segment, int64_t end_ns)
+{
+    put_run(w, 0, (uint64_t)(segment->start_ns - end_ns));
+    const struct export_run *runs = (const void *)w->e->runs.data;
+    for (uint32_t i = 0; i < segment->run_count; i++)
+        put_run(w, runs[segment->first_run + i].node, runs[segment->first_run + i].ns);
+}
+
+static void write_frame_number(struct writing *w, uint32_t frame)
+{
+    if (w->numbers[frame] == 0) {
+        buffer_put(&w->frames, bytes_of(&frame, sizeof(frame)));
+        w->numbers[frame] = (uint32_t)(w->frames.len / sizeof(frame));
+    }
+    json_u64(&w->json, w->numbers[frame] - 1);
+}
+
+static void write_stack(struct writing *w, uint32_t node)
+{
+    size_t depth = 0;
+    while (node != 0) {
+        struct export_node n = export_node_at(w->e, node);
+        w->path[depth++] = n.frame;
+        node = n.parent;
+    }
+    json_begin_array(&w->json);
+    while (depth-- > 0)
+        write_frame_number(w, w->path[depth]);
+    json_end_array(&w->json);
+}
+
+static void write_runs(struct writing *w)
+{
+    const struct export_run *runs = (const void *)w->runs.data;
+    size_t count = w->runs.len / sizeof(runs[0]);
+    json_key(&w->json, "samples");
+    json_begin_array(&w->json);
+    for (size_t i = 0; i < count; i++)
+        write_stack(w, runs[i].node);
+    json_end_array(&w->json);
+    json_key(&w->json, "weights");
+    json_begin_array(&w->json);
+    for (size_t i = 0; i < count; i++)
+        json_u64(&w->json, runs[i].ns);
+    json_end_array(&w->json);
+}
+
+static void write_name(struct writing *w, uint32_t thread, unsigned lane)
+{
+    buffer_clear(&w->text);
+    export_put_thread_name(w->e, thread, w->has_groups, &w->text);
+    if (lane > 0)
+        buffer_printf(&w->text, " (%u)", lane + 1);
+    json_key(&w->json, "name");
+    json_string(&w->json, buffer_bytes(&w->text));
+}
+
+static void write_profile(struct writing *w, uint32_t thread, unsigned lane, int64_t start_ns,
+                          int64_t end_ns)
+{
+    const struct export_thread *t = &export_threads(w->e)[thread];
+    struct bytes id = intern_get(&w->e->texts, t->id);
+    struct bytes active = w->e->options.active_thread;
+    if (active.data != NULL && !w->has_active && bytes_equal(id, active)) {
+        w->active = w->profile_count;
+        w->has_active = true;
+    }
+    w->profile_count++;
+    json_begin_object(&w->json);
+    json_key(&w->json, "type");
+    json_text(&w->json, "sampled");
+    write_name(w, thread, lane);
+    json_key(&w->json, "unit");
+    json_text(&w->json, "nanoseconds");
+    json_key(&w->json, "startValue");
+    json_i64(&w->json, start_ns - w->e->first_ns);
+    json_key(&w->json, "endValue");
+    json_i64(&w->json, end_ns - w->e->first_ns);
+    write_runs(w);
+    json_end_object(&w->json);
+}
+
+/* Segments of one thread follow each other; where they overlap (a clock went back, a chunk came
+ * under two ids), what does not fit goes into further profiles of the same thread. */
+static enum err write_thread(struct writing *w, struct export_segment *segments, size_t count)
+{
+    for (unsigned lane = 0; count > 0; lane++) {
+        size_t left = 0;
+        int64_t start_ns = segments[0].start_ns;
+        int64_t end_ns = start_ns;
+        uint32_t thread = segments[0].thread;
+        buffer_clear(&w->runs);
+        for (size_t i = 0; i < count; i++) {
+            if (segments[i].start_ns < end_ns) {
+                segments[left++] = segments[i];
+                continue;
+            }
+            put_segment(w, &segments[i], end_ns);
+            end_ns = segments[i].end_ns;
+        }
+        if (w->runs.failed != ERR_OK)
+            return w->runs.failed;
+        write_profile(w, thread, lane, start_ns, end_ns);
+        count = left;
+    }
+    return ERR_OK;
+}
+
+/* The format wants at least one profile. */
+static void write_nothing(struct writing *w)
+{
+    json_begin_object(&w->json);
+    json_key(&w->json, "type");
+    json_text(&w->json, "sampled");
+    json_key(&w->json, "name");
+    json_text(&w->json, "no samples");
+    json_key(&w->json, "unit");
+    json_text(&w->json, "nanoseconds");
+    json_key(&w->json, "startValue");
+    json_u64(&w->json, 0);
+    json_key(&w->json, "endValue");
+    json_u64(&w->json, 0);
+    write_runs(w);
+    json_end_object(&w->json);
+}
+
+static enum err write_profiles(struct writing *w)
+{
+    json_key(&w->json, "profiles");
+    json_begin_array(&w->json);
+    for (size_t i = 0; i < w->segment_count;) {
+        size_t end = i + 1;
+        while (end < w->segment_count && w->segments[end].thread == w->segments[i].thread)
+            end++;
+        TRY(write_thread(w, w->segments + i, end - i));
+        i = end;
+    }
+    if (w->segment_count == 0)
+        write_nothing(w);
+    json_end_array(&w->json);
+    json_key(&w->json, "activeProfileIndex");
+    json_u64(&w->json, w->active);
+    return ERR_OK;
+}
+
+static void write_frame(struct writing *w, struct export_frame f)
+{
+    json_begin_object(&w->json);
+    json_key(&w->json, "name");
+    json_string(&w->json, intern_get(&w->e->texts, f.label));
+    if (f.file != 0) {
+        json_key(&w->json, "file");
+        json_string(&w->json, intern_get(&w->e->texts, f.file));
+    }
+    if (f.line != 0) {
+        json_key(&w->json, "line");
+        json_u64(&w->json, f.line);
+    }
+    if (f.column != 0) {
+        json_key(&w->json, "col");
+        json_u64(&w->json, f.column);
+    }
+    json_end_object(&w->json);
+}
+
+static void write_frames(struct writing *w)
+{
+    const uint32_t *frames = (const void *)w->frames.data;
+    json_key(&w->json, "shared");
+    json_begin_object(&w->json);
+    json_key(&w->json, "frames");
+    json_begin_array(&w->json);
+    for (size_t i = 0; i < w->frames.len / sizeof(frames[0]); i++)
+        write_frame(w, export_frame_at(w->e, frames[i]));
+    json_end_array(&w->json);
+    json_end_object(&w->json);
+}
+
+static enum err write_file(struct writing *w, struct arena *arena)
+{
+    const struct exporter *e = w->e;
+    TRY(sort_segments(w, arena));
+    w->numbers = ARENA_ARRAY(arena, e->frames.count, uint32_t);
+    w->path = ARENA_ARRAY(arena, e->nodes.count, uint32_t);
+    if (w->numbers == NULL || w->path == NULL)
+        return arena->failed;
+    memset(w->numbers, 0, e->frames.count * sizeof(w->numbers[0]));
+    w->has_groups = export_has_groups(e);
+
+    json_begin_object(&w->json);
+    json_key(&w->json, "$schema");
+    json_text(&w->json, "https://www.speedscope.app/file-format-schema.json");
+    json_key(&w->json, "exporter");
+    json_text(&w->json, "hearth");
+    if (e->options.name.len > 0) {
+        json_key(&w->json, "name");
+        json_string(&w->json, e->options.name);
+    }
+    TRY(write_profiles(w));
+    write_frames(w);
+    json_end_object(&w->json);
+    return w->frames.failed != ERR_OK ? w->frames.failed : w->text.failed;
+}
+
+enum err export_write_speedscope(struct exporter *e, struct arena *arena, struct buffer *out)
+{
+    struct writing w = {.e = e};
+    json_writer_init(&w.json, out);
+    buffer_init(&w.runs, EXPORT_TABLE_MAX, e->account);
+    buffer_init(&w.frames, EXPORT_TABLE_MAX, e->account);
+    buffer_init(&w.text, EXPORT_TABLE_MAX, e->account);
+    enum err rc = write_file(&w, arena);
+    buffer_close(&w.runs);
+    buffer_close(&w.frames);
+    buffer_close(&w.text);
+    return rc;
+}
