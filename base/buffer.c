@@ -135,7 +135,7 @@ void buffer_printf(struct buffer *b, const char *format, ...)
     assert(len >= 0);
     /* one byte more than the text, for the terminator that is then not counted */
     if (len >= 0 && buffer_reserve(b, (size_t)len + 1) == ERR_OK) {
-        vsnprintf((char *)b->data + b->len, (size_t)len + 1, format, again);
+        (void)vsnprintf((char *)b->data + b->len, (size_t)len + 1, format, again);
         b->len += (size_t)len;
     }
     va_end(again);

@@ -1,5 +1,7 @@
 #include "base/bytes.h"
 
+#include <assert.h>
+
 bool bytes_contains(struct bytes b, struct bytes needle)
 {
     if (needle.len == 0)
@@ -60,6 +62,7 @@ size_t bytes_utf8_first(struct bytes b)
 {
     if (b.len == 0)
         return 0;
+    assert(b.data != NULL);
     uint8_t c = b.data[0];
     if (c < 0x80)
         return 1;
@@ -83,6 +86,7 @@ static size_t ascii_prefix(struct bytes b)
 {
     size_t at = 0;
     uint64_t eight;
+    assert(b.data != NULL || b.len == 0);
     for (; b.len - at >= sizeof(eight); at += sizeof(eight)) {
         memcpy(&eight, b.data + at, sizeof(eight));
         if ((eight & UINT64_C(0x8080808080808080)) != 0)

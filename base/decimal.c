@@ -176,8 +176,8 @@ static double round_to_double(uint64_t q, bool sticky, int exponent2)
     uint64_t half = UINT64_C(1) << (drop - 1);
     if (rest > half || (rest == half && (sticky || (mantissa & 1) != 0)))
         mantissa++; /* 2^53 carries into the exponent below, which is right */
-    uint64_t biased = (uint64_t)(exponent2 + (int)drop + 52 + 1023);
-    uint64_t bits = (biased << 52) + (mantissa - (UINT64_C(1) << 52));
+    int biased = exponent2 + (int)drop + 52 + 1023;
+    uint64_t bits = ((uint64_t)biased << 52) + (mantissa - (UINT64_C(1) << 52));
     double value;
     memcpy(&value, &bits, sizeof(value));
     return value;
@@ -270,7 +270,7 @@ static bool convert_slowly(struct bytes text, const struct scanned *s, double *r
         exponent = EXPONENT_CLAMP;
     if (exponent < -EXPONENT_CLAMP)
         exponent = -EXPONENT_CLAMP;
-    snprintf(copy + len, sizeof(copy) - len, "e%" PRId64, exponent);
+    (void)snprintf(copy + len, sizeof(copy) - len, "e%" PRId64, exponent);
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* glibc: a constant, no memory */
     if (c_locale == (locale_t)0)
         return false;
@@ -350,7 +350,7 @@ static bool round_in_integers(double value, int count, struct shortest *ret)
 static struct shortest round_to_digits(double value, int count)
 {
     char text[DECIMAL_TEXT_SIZE];
-    snprintf(text, sizeof(text), "%.*e", count - 1, value);
+    (void)snprintf(text, sizeof(text), "%.*e", count - 1, value);
     struct shortest d = {0};
     const char *at = text;
     for (; *at != 'e'; at++)

@@ -100,7 +100,7 @@ static int64_t read_offset(struct reader *r)
     read_byte(r, ':');
     unsigned minutes = read_digits(r, 2);
     r->failed |= (sign != '+' && sign != '-') || hours > 23 || minutes > 59;
-    int64_t offset = hours * 3600 + minutes * 60;
+    int64_t offset = INT64_C(3600) * hours + INT64_C(60) * minutes;
     return sign == '-' ? -offset : offset;
 }
 
@@ -146,7 +146,8 @@ bool timestamp_parse_rfc3339(struct bytes text, int64_t *ret_ns)
         date.day > days_in_month(date.year, date.month) || hour > 23 || minute > 59 ||
         second > 60) /* 60: a leap second is the first of the next minute */
         return false;
-    int64_t seconds = days_from_civil(date) * 86400 + hour * 3600 + minute * 60 + second - offset;
+    int64_t seconds = days_from_civil(date) * 86400 + INT64_C(3600) * hour + INT64_C(60) * minute +
+                      second - offset;
     return to_ns(seconds, fraction_ns, ret_ns);
 }
 

@@ -1,5 +1,6 @@
 #include "base/uuid.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -23,6 +24,7 @@ bool uuid_parse(struct bytes text, struct uuid *ret)
     bool dashed = text.len == 36;
     if (!dashed && text.len != 32)
         return false;
+    assert(text.data != NULL);
     struct uuid id = {{0}};
     size_t digit = 0;
     for (size_t at = 0; at < text.len; at++) {

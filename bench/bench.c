@@ -97,7 +97,7 @@ void bench_skip(struct bench *b, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(b->skipped, sizeof(b->skipped), format, args);
+    (void)vsnprintf(b->skipped, sizeof(b->skipped), format, args);
     va_end(args);
 }
 
@@ -105,7 +105,7 @@ void bench_must(enum err rc, const struct errinfo *info, const char *what)
 {
     if (rc == ERR_OK)
         return;
-    fprintf(stderr, "%s: %s: %s\n", what, err_text(rc), info == NULL ? "" : info->text);
+    (void)fprintf(stderr, "%s: %s: %s\n", what, err_text(rc), info == NULL ? "" : info->text);
     exit(2);
 }
 
@@ -199,7 +199,7 @@ static void print_line(const struct bench_case *c, const struct bench *b, double
         print_time((double)b->latency->max);
         printf("\n");
     }
-    fflush(stdout);
+    (void)fflush(stdout);
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -319,8 +319,9 @@ static bool read_arguments(void)
         } else if (bytes_starts_with(a, BYTES("--rows=")) && bytes_to_u64(bytes_from(a, 7), &v)) {
             bench.rows = (size_t)v;
         } else {
-            fprintf(stderr, "%s: not an option; --smoke, --seed=N, --rows=N, names, NAME=VALUE\n",
-                    bench.arguments[i]);
+            (void)fprintf(stderr,
+                          "%s: not an option; --smoke, --seed=N, --rows=N, names, NAME=VALUE\n",
+                          bench.arguments[i]);
             return false;
         }
     }
