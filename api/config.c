@@ -1,0 +1,220 @@
+#include "api/config.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <getopt.h>
+
+#include "base/size.h"
+
+const char config_usage[] =
+    "usage: hearth serve [OPTIONS]\n"
+    "\n"
+    "Takes profiles from Sentry SDKs, keeps them, and answers for them.\n"
+    "\n"
+    "  --listen HOST:PORT   where to listen, default 127.0.0.1:1218; may be repeated (4 at most)\n"
+    "  --data DIR           data folder, default ./data; made when missing\n"
+    "  --durability HOW     batch: a 200 means that the bytes are on the device (default);\n"
+    "                       interval: synced about once a second; none: when the kernel likes\n"
+    "  --threads N          event loops, default one a core\n"
+    "  --memory-max SIZE    ceiling of anonymous memory, default 256M\n"
+    "  --strict-keys        only keys added by `hearth keys add`, also on a loopback address\n"
+    "  --retention-days N   how long profiles are kept, default 90\n"
+    "  --log-level LEVEL    debug, info (default), warn, error, none\n"
+    "\n"
+    "Every option can be given as an environment variable: HEARTH_LISTEN, HEARTH_DATA,\n"
+    "HEARTH_DURABILITY, HEARTH_THREADS, HEARTH_MEMORY_MAX, HEARTH_STRICT_KEYS (1),\n"
+    "HEARTH_RETENTION_DAYS, HEARTH_LOG_LEVEL.\n";
+
+#define RETENTION_DAYS_DEFAULT 90
+#define RETENTION_DAYS_MAX     3650
+
+struct setting {
+    const char *flag; /* as getopt knows it */
+    const char *variable;
+    enum err (*set)(struct config *c, const char *text, struct errinfo *info);
+};
+
+static enum err set_listen(struct config *c, const char *text, struct errinfo *info)
+{
+    if (c->listen_count == LISTEN_COUNT_MAX)
+        return err_set(info, ERR_LIMIT, "--listen: at most %d addresses", LISTEN_COUNT_MAX);
+    c->listen_text[c->listen_count] = text;
+    TRY(listen_address_parse(text, &c->listen[c->listen_count], info));
+    c->listen_count++;
+    return ERR_OK;
+}
+
+static enum err set_data(struct config *c, const char *text, struct errinfo *info)
+{
+    if (text[0] == '\0')
+        return err_set(info, ERR_MALFORMED, "--data: expected a folder");
+    c->data = text;
+    return ERR_OK;
+}
+
+const char *durability_name(enum durability d)
+{
+    static const char *const names[] = {"batch", "interval", "none"};
+    return names[d];
+}
+
+static enum err set_durability(struct config *c, const char *text, struct errinfo *info)
+{
+    for (unsigned d = DURABILITY_BATCH; d <= DURABILITY_NONE; d++)
+        if (bytes_equal(bytes_of_text(text), bytes_of_text(durability_name((enum durability)d)))) {
+            c->durability = (enum durability)d;
+            return ERR_OK;
+        }
+    return err_set(info, ERR_MALFORMED, "--durability %s: expected batch, interval or none", text);
+}
+
+static enum err parse_range(const char *flag, const char *text, uint64_t min, uint64_t max,
+                            uint64_t *ret, struct errinfo *info)
+{
+    if (!bytes_to_u64(bytes_of_text(text), ret) || *ret < min || *ret > max)
+        return err_set(info, ERR_MALFORMED, "%s %s: expected a number from %llu to %llu", flag,
+                       text, (unsigned long long)min, (unsigned long long)max);
+    return ERR_OK;
+}
+
+static enum err set_threads(struct config *c, const char *text, struct errinfo *info)
+{
+    uint64_t n = 0;
+    TRY(parse_range("--threads", text, 1, THREAD_COUNT_MAX, &n, info));
+    c->thread_count = (unsigned)n;
+    return ERR_OK;
+}
+
+bool config_parse_size(struct bytes text, size_t *ret)
+{
+    static const char units[] = "KMG";
+    size_t unit = 1;
+    if (text.len > 0 && (text.data[text.len - 1] | 0x20) == 'b')
+        text.len--;
+    if (text.len > 0)
+        for (unsigned i = 0; i < 3; i++)
+            if ((text.data[text.len - 1] & ~0x20) == units[i]) {
+                unit = (size_t)1 << (10 * (i + 1));
+                text.len--;
+                break;
+            }
+    uint64_t n = 0;
+    return bytes_to_u64(text, &n) && size_mul(n, unit, ret);
+}
+
+static enum err set_memory_max(struct config *c, const char *text, struct errinfo *info)
+{
+    if (!config_parse_size(bytes_of_text(text), &c->memory_max) || c->memory_max < MEMORY_MAX_MIN)
+        return err_set(info, ERR_MALFORMED,
+                       "--memory-max %s: expected a size like 256M, at least %zuM", text,
+                       MEMORY_MAX_MIN >> 20);
+    return ERR_OK;
+}
+
+static enum err set_strict_keys(struct config *c, const char *text, struct errinfo *info)
+{
+    struct bytes t = bytes_of_text(text);
+    if (!bytes_equal(t, BYTES("1")) && !bytes_equal(t, BYTES("0")))
+        return err_set(info, ERR_MALFORMED, "HEARTH_STRICT_KEYS=%s: expected 1 or 0", text);
+    c->strict_keys = t.data[0] == '1';
+    return ERR_OK;
+}
+
+static enum err set_retention_days(struct config *c, const char *text, struct errinfo *info)
+{
+    uint64_t n = 0;
+    TRY(parse_range("--retention-days", text, 1, RETENTION_DAYS_MAX, &n, info));
+    c->retention_days = (uint32_t)n;
+    return ERR_OK;
+}
+
+static enum err set_log_level(struct config *c, const char *text, struct errinfo *info)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error", "none"};
+    for (unsigned i = 0; i < 5; i++)
+        if (bytes_equal(bytes_of_text(text), bytes_of_text(names[i]))) {
+            c->log_level = (enum log_level)i;
+            return ERR_OK;
+        }
+    return err_set(info, ERR_MALFORMED, "--log-level %s: expected debug, info, warn, error or none",
+                   text);
+}
+
+static const struct setting settings[] = {
+    {"listen", "HEARTH_LISTEN", set_listen},
+    {"data", "HEARTH_DATA", set_data},
+    {"durability", "HEARTH_DURABILITY", set_durability},
+    {"threads", "HEARTH_THREADS", set_threads},
+    {"memory-max", "HEARTH_MEMORY_MAX", set_memory_max},
+    {"strict-keys", "HEARTH_STRICT_KEYS", set_strict_keys},
+    {"retention-days", "HEARTH_RETENTION_DAYS", set_retention_days},
+    {"log-level", "HEARTH_LOG_LEVEL", set_log_level},
+};
+
+#define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
+#define OPTION_HELP   ((int)SETTING_COUNT + 1)
+
+static enum err from_environment(struct config *c, const bool given[], struct errinfo *info)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const char *text =
+            getenv(settings[i].variable); /* NOLINT(concurrency-mt-unsafe): at start */
+        if (text != NULL && !given[i])
+            TRY(settings[i].set(c, text, info));
+    }
+    return ERR_OK;
+}
+
+static enum err finish(struct config *c, struct errinfo *info)
+{
+    if (c->listen_count == 0)
+        TRY(set_listen(c, "127.0.0.1:1218", info));
+    c->loopback = true;
+    for (size_t i = 0; i < c->listen_count; i++)
+        c->loopback &= listen_address_is_loopback(&c->listen[i]);
+    if (c->thread_count == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        c->thread_count = cores < 1                  ? 1
+                          : cores > THREAD_COUNT_MAX ? THREAD_COUNT_MAX
+                                                     : (unsigned)cores;
+    }
+    return ERR_OK;
+}
+
+enum config_outcome config_parse(int argc, char **argv, struct config *ret, struct errinfo *info)
+{
+    struct option options[SETTING_COUNT + 2] = {0};
+    bool given[SETTING_COUNT] = {0};
+    struct config c = {.data = "data",
+                       .memory_max = MEMORY_MAX_DEFAULT,
+                       .retention_days = RETENTION_DAYS_DEFAULT,
+                       .log_level = LOG_INFO};
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        options[i] = (struct option){settings[i].flag, required_argument, NULL, (int)i + 1};
+    options[5].has_arg = no_argument; /* --strict-keys */
+    options[SETTING_COUNT] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+    optind = 1;
+    opterr = 0;
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == OPTION_HELP)
+            return CONFIG_HELP;
+        if (option < 1 || option > (int)SETTING_COUNT) {
+            (void)err_set(info, ERR_MALFORMED, "%s: unknown, or without its value",
+                          argv[optind - 1]);
+            return CONFIG_WRONG;
+        }
+        given[option - 1] = true;
+        if (settings[option - 1].set(&c, optarg == NULL ? "1" : optarg, info) != ERR_OK)
+            return CONFIG_WRONG;
+    }
+    if (optind < argc) {
+        (void)err_set(info, ERR_MALFORMED, "unexpected argument '%s'", argv[optind]);
+        return CONFIG_WRONG;
+    }
+    if (from_environment(&c, given, info) != ERR_OK || finish(&c, info) != ERR_OK)
+        return CONFIG_WRONG;
+    *ret = c;
+    return CONFIG_READY;
+}
