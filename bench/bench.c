@@ -101,6 +101,14 @@ void bench_skip(struct bench *b, const char *format, ...)
     va_end(args);
 }
 
+void bench_note(struct bench *b, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(b->note, sizeof(b->note), format, args);
+    va_end(args);
+}
+
 void bench_must(enum err rc, const struct errinfo *info, const char *what)
 {
     if (rc == ERR_OK)
@@ -199,6 +207,8 @@ static void print_line(const struct bench_case *c, const struct bench *b, double
         print_time((double)b->latency->max);
         printf("\n");
     }
+    if (b->note[0] != '\0')
+        printf("%34s %s\n", "", b->note);
     (void)fflush(stdout);
 }
 

@@ -47,6 +47,7 @@ struct bench {
     uint64_t peak_bytes;
     bool stopped;
     char skipped[160]; /* why */
+    char note[160];
 };
 
 struct bench_case {
@@ -76,6 +77,8 @@ void bench_register(struct bench_case *c);
 void bench_start(struct bench *b);
 /* `hash` is of the answers: equal inputs give equal ones, and the compiler must make them. */
 void bench_stop(struct bench *b, uint64_t hash);
+/* One more fact about the last run, on a line below the case's. */
+void bench_note(struct bench *b, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Instead of start and stop: what is missing here. */
 void bench_skip(struct bench *b, const char *format, ...) PRINTF_LIKE(2, 3);
 /* A setup step that must not fail: says so and ends the program. */

@@ -135,8 +135,8 @@ static void run_load(struct bench *b, int port, struct requests *r, size_t count
         printf("%34s %zu good, %zu refused, %zu failed of %zu\n", "", result.good, result.refused,
                result.failed, count);
     if (rate > 0)
-        printf("%34s the client itself was late by %.1f us (p99)\n", "",
-               (double)result.late_p99_ns / 1e3);
+        bench_note(b, "the client itself was late by %.1f us (p99)",
+                   (double)result.late_p99_ns / 1e3);
 }
 
 static void seed_chunks(const struct bench *b, int port)
@@ -276,7 +276,7 @@ static void upload(struct bench *b, const struct dataset_shape *shape, bool own_
     add_uploads(&r, shape, b->seed, b->rows, own_profilers);
     run_load(b, h.port, &r, b->rows, rate);
     b->bytes = r.bytes.len;
-    printf("%34s hearth's own peak: %.1f MB resident\n", "", (double)hearth_process_peak(&h) / 1e6);
+    bench_note(b, "hearth's own peak: %.1f MB resident", (double)hearth_process_peak(&h) / 1e6);
     requests_close(&r);
     hearth_process_stop(&h);
 }
