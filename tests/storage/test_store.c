@@ -1,0 +1,303 @@
+#include <criterion/criterion.h>
+
+#include "storage/store.h"
+#include "tests/support/hand_profile.h"
+#include "tests/support/random_profile.h"
+#include "tests/support/vfs_crash.h"
+
+/* A store on a disk in memory. */
+struct rig {
+    struct vfs_mem *disk;
+    struct store *store;
+    struct arena arena;
+    struct errinfo info;
+};
+
+static void rig_open(struct rig *r)
+{
+    struct store_options options = {.vfs = vfs_mem_vfs(r->disk), .dir = "/data"};
+    cr_assert_eq(store_open(&options, &r->store, &r->info), ERR_OK, "%s", r->info.text);
+}
+
+static void rig_init(struct rig *r)
+{
+    *r = (struct rig){.disk = vfs_mem_create()};
+    arena_init(&r->arena, 64 << 20, NULL);
+    rig_open(r);
+}
+
+static void rig_close(struct rig *r)
+{
+    store_close(r->store);
+    vfs_mem_destroy(r->disk);
+    arena_close(&r->arena);
+    cr_assert_eq(mem_outstanding(), 0);
+}
+
+static void rig_reopen(struct rig *r)
+{
+    store_close(r->store);
+    rig_open(r);
+}
+
+static struct uuid id_of(unsigned n)
+{
+    struct uuid id = {{0}};
+    put_u32(id.byte + 12, n);
+    return id;
+}
+
+/* A chunk with two samples at `start` and `end` seconds. */
+static void append_chunk(struct rig *r, unsigned profiler, unsigned chunk, double start, double end,
+                         const char *release)
+{
+    struct hand_profile h;
+    struct buffer out;
+    hand_profile_init(&h, PROFILE_CHUNK, "python");
+    h.profile.profiler_id = id_of(profiler);
+    h.profile.id = id_of(chunk);
+    h.profile.release = hand_string(&h, release);
+    hand_frame(&h, (struct hand_frame){.function = "main"});
+    uint32_t stack = hand_stack(&h, "0");
+    uint32_t thread = hand_thread(&h, "1", "worker");
+    hand_sample(&h, thread, stack, start);
+    hand_sample(&h, thread, stack, end);
+    buffer_init(&out, 1 << 20, NULL);
+    cr_assert_eq(record_encode_profile(&h.profile, &out, &r->info), ERR_OK, "%s", r->info.text);
+    struct bytes record = buffer_bytes(&out);
+    cr_assert_eq(store_append(r->store, &record, 1, &r->info), ERR_OK, "%s", r->info.text);
+    buffer_close(&out);
+}
+
+static size_t count_chunks(struct rig *r, unsigned profiler, int64_t start_ns, int64_t end_ns)
+{
+    struct snapshot *snap = snapshot_acquire(r->store);
+    struct row_list rows;
+    cr_assert_eq(snapshot_find_chunks(snap, 2, id_of(profiler), start_ns, end_ns, &r->arena, &rows),
+                 ERR_OK);
+    for (size_t i = 1; i < rows.count; i++) {
+        struct row before;
+        struct row row;
+        snapshot_row(snap, rows.ids[i - 1], &before);
+        snapshot_row(snap, rows.ids[i], &row);
+        cr_assert_leq(before.start_ns, row.start_ns);
+    }
+    snapshot_release(snap);
+    return rows.count;
+}
+
+Test(store, finds_what_meets_a_range_also_after_reopening)
+{
+    struct rig r;
+    rig_init(&r);
+    append_chunk(&r, 1, 10, 1000, 1060, "a");
+    append_chunk(&r, 1, 11, 1060, 1120, "a");
+    append_chunk(&r, 1, 12, 900, 950, "a"); /* late */
+    append_chunk(&r, 2, 13, 1000, 1060, "b");
+    const struct {
+        int64_t start;
+        int64_t end;
+        size_t expected;
+    } cases[] = {{0, 899, 0},     {0, 900, 1},     {950, 950, 1}, {951, 999, 0}, {1060, 1060, 2},
+                 {1061, 5000, 1}, {1121, 5000, 0}, {0, 5000, 3},  {5000, 0, 0}};
+    for (int again = 0; again < 2; again++) {
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+            cr_assert_eq(
+                count_chunks(&r, 1, cases[i].start * 1000000000, cases[i].end * 1000000000),
+                cases[i].expected, "case %zu, %s", i, again ? "reopened" : "first");
+        cr_assert_eq(count_chunks(&r, 2, 0, INT64_MAX), 1);
+        cr_assert_eq(count_chunks(&r, 3, 0, INT64_MAX), 0);
+        rig_reopen(&r);
+    }
+    rig_close(&r);
+}
+
+Test(store, equal_bytes_cost_nothing_and_others_replace)
+{
+    struct rig r;
+    struct store_stats stats;
+    struct row row;
+    row_id id;
+    rig_init(&r);
+    append_chunk(&r, 1, 10, 1000, 1060, "a");
+    store_get_stats(r.store, &stats);
+    uint64_t bytes = stats.disk_bytes;
+    append_chunk(&r, 1, 10, 1000, 1060, "a");
+    store_get_stats(r.store, &stats);
+    cr_assert_eq(stats.duplicates, 1);
+    cr_assert_eq(stats.disk_bytes, bytes);
+    cr_assert_eq(stats.rows, 1);
+
+    struct snapshot *old = snapshot_acquire(r.store);
+    append_chunk(&r, 1, 10, 1000, 1060, "b"); /* replaces */
+    append_chunk(&r, 1, 10, 1001, 1060, "c"); /* another start: another row */
+    store_get_stats(r.store, &stats);
+    cr_assert_eq(stats.rows, 2);
+    cr_assert_eq(stats.replaced, 1);
+    cr_assert_eq(count_chunks(&r, 1, 0, INT64_MAX), 2);
+
+    /* the older snapshot still sees the first */
+    cr_assert(snapshot_find_chunk(old, 2, id_of(1), id_of(10), &id));
+    snapshot_row(old, id, &row);
+    cr_assert(bytes_equal(snapshot_string(old, row.release), BYTES("a")));
+    uint32_t text;
+    cr_assert_not(snapshot_find_string(old, BYTES("b"), &text));
+    snapshot_release(old);
+
+    for (int again = 0; again < 2; again++) {
+        struct snapshot *snap = snapshot_acquire(r.store);
+        cr_assert(snapshot_find_chunk(snap, 2, id_of(1), id_of(10), &id));
+        snapshot_row(snap, id, &row);
+        cr_assert(bytes_equal(snapshot_string(snap, row.release), BYTES("c")));
+        cr_assert(snapshot_find_string(snap, BYTES("b"), &text));
+        cr_assert_not(snapshot_find_chunk(snap, 3, id_of(1), id_of(10), &id));
+        snapshot_release(snap);
+        store_get_stats(r.store, &stats);
+        cr_assert_eq(stats.rows, 2);
+        rig_reopen(&r);
+    }
+    rig_close(&r);
+}
+
+Test(store, profiles_come_back_equal)
+{
+    struct rng rng = test_rng();
+    struct rig r;
+    struct profile profiles[30];
+    rig_init(&r);
+    for (unsigned i = 0; i < 30; i++) {
+        struct buffer out;
+        random_profile(&rng, &r.arena, 60, &profiles[i]);
+        buffer_init(&out, 1 << 20, NULL);
+        cr_assert_eq(record_encode_profile(&profiles[i], &out, NULL), ERR_OK);
+        struct bytes record = buffer_bytes(&out);
+        cr_assert_eq(store_append(r.store, &record, 1, &r.info), ERR_OK, "%s", r.info.text);
+        buffer_close(&out);
+    }
+    rig_reopen(&r);
+    struct snapshot *snap = snapshot_acquire(r.store);
+    for (unsigned i = 0; i < 30; i++) {
+        const struct profile *p = &profiles[i];
+        struct profile back;
+        row_id id;
+        const char *why = "";
+        bool found = p->kind == PROFILE_CHUNK
+                         ? snapshot_find_chunk(snap, p->project_id, p->profiler_id, p->id, &id)
+                         : snapshot_find_profile(snap, p->project_id, p->id, &id);
+        cr_assert(found);
+        cr_assert_eq(snapshot_read_profile(snap, id, &r.arena, &back, &r.info), ERR_OK, "%s",
+                     r.info.text);
+        cr_assert(profiles_equal(p, &back, &why), "%s", why);
+    }
+    snapshot_release(snap);
+    rig_close(&r);
+}
+
+Test(store, refuses_a_second_opener_and_says_who_holds_it)
+{
+    struct rig r;
+    struct store *second;
+    rig_init(&r);
+    struct store_options options = {.vfs = vfs_mem_vfs(r.disk), .dir = "/data"};
+    cr_assert_eq(store_open(&options, &second, &r.info), ERR_BUSY);
+    cr_assert_str_eq(r.info.text, "data folder /data is in use by another hearth (pid 1)");
+    rig_close(&r);
+}
+
+static void append_link(struct rig *r, unsigned trace, uint64_t span, int64_t start_ns,
+                        const char *name)
+{
+    struct buffer out;
+    struct link link = {.project_id = 2,
+                        .trace_id = id_of(trace),
+                        .span_id = span,
+                        .start_ns = start_ns,
+                        .end_ns = start_ns + 10,
+                        .is_segment = true,
+                        .name = bytes_of_text(name),
+                        .thread_id = BYTES("77")};
+    buffer_init(&out, 1 << 20, NULL);
+    cr_assert_eq(record_encode_link(&link, &out, NULL), ERR_OK);
+    struct bytes twice[] = {buffer_bytes(&out), buffer_bytes(&out)};
+    cr_assert_eq(store_append(r->store, twice, 2, &r->info), ERR_OK, "%s", r->info.text);
+    buffer_close(&out);
+}
+
+Test(store, links_are_found_by_trace_and_by_time)
+{
+    struct rig r;
+    struct link_list links;
+    rig_init(&r);
+    append_link(&r, 1, 100, 1000, "first");
+    append_link(&r, 1, 101, 500, "second");
+    append_link(&r, 2, 102, 2000, "third");
+    append_link(&r, 1, 100, 1005, "again");
+    for (int again = 0; again < 2; again++) {
+        struct snapshot *snap = snapshot_acquire(r.store);
+        struct project_summary *projects;
+        size_t count;
+        cr_assert_eq(snapshot_find_links_of_trace(snap, 2, id_of(1), &r.arena, &links), ERR_OK);
+        cr_assert_eq(links.count, 2);
+        cr_assert(bytes_equal(links.links[0].name, BYTES("second")));
+        cr_assert(bytes_equal(links.links[1].name, BYTES("again")));
+        cr_assert(bytes_equal(links.links[1].thread_id, BYTES("77")));
+        cr_assert_eq(snapshot_find_links(snap, 2, 1011, 2000, &r.arena, &links), ERR_OK);
+        cr_assert_eq(links.count, 2);
+        cr_assert_eq(snapshot_list_projects(snap, &r.arena, &projects, &count), ERR_OK);
+        cr_assert_eq(count, 1);
+        cr_assert_eq(projects[0].link_count, 3);
+        cr_assert_eq(projects[0].first_ns, 500);
+        snapshot_release(snap);
+        rig_reopen(&r);
+    }
+    rig_close(&r);
+}
+
+Test(store, summaries_count_what_is_visible)
+{
+    struct rig r;
+    struct profiler_summary *profilers;
+    struct project_summary *projects;
+    size_t count;
+    rig_init(&r);
+    append_chunk(&r, 9, 10, 1000, 1060, "a");
+    append_chunk(&r, 4, 11, 1000, 1010, "a");
+    append_chunk(&r, 9, 12, 1060, 1070, "a");
+    append_chunk(&r, 9, 12, 1060, 1090, "b");
+    struct snapshot *snap = snapshot_acquire(r.store);
+    cr_assert_eq(snapshot_list_profilers(snap, 2, &r.arena, &profilers, &count), ERR_OK);
+    cr_assert_eq(count, 2);
+    cr_assert(uuid_equal(profilers[0].profiler_id, id_of(4)));
+    cr_assert_eq(profilers[1].chunk_count, 2);
+    cr_assert_eq(profilers[1].start_ns, INT64_C(1000000000000));
+    cr_assert_eq(profilers[1].end_ns, INT64_C(1090000000000));
+    cr_assert_eq(profilers[1].last, 3);
+    cr_assert_eq(snapshot_list_projects(snap, &r.arena, &projects, &count), ERR_OK);
+    cr_assert_eq(count, 1);
+    cr_assert_eq(projects[0].chunk_count, 3);
+    cr_assert_eq(projects[0].profiler_count, 2);
+    snapshot_release(snap);
+    rig_close(&r);
+}
+
+Test(store, closes_full_logs_and_goes_on_in_the_next)
+{
+    struct rig r = {.disk = vfs_mem_create()};
+    struct store_stats stats;
+    arena_init(&r.arena, 64 << 20, NULL);
+    struct store_options options = {
+        .vfs = vfs_mem_vfs(r.disk), .dir = "/data", .log_size_max = 2000};
+    cr_assert_eq(store_open(&options, &r.store, &r.info), ERR_OK, "%s", r.info.text);
+    for (unsigned i = 0; i < 40; i++)
+        append_chunk(&r, 1, 10 + i, 1000 + i, 1001 + i, "a");
+    store_get_stats(r.store, &stats);
+    cr_assert_gt(stats.log_count, 3);
+    cr_assert_eq(stats.rows, 40);
+    uint64_t logs = stats.log_count;
+    rig_reopen(&r);
+    store_get_stats(r.store, &stats);
+    cr_assert_eq(stats.log_count, logs);
+    cr_assert_eq(stats.rows, 40);
+    cr_assert_eq(count_chunks(&r, 1, 0, INT64_MAX), 40);
+    rig_close(&r);
+}
