@@ -2,9 +2,11 @@
 
 #include "api/app.h"
 #include "api/http_response.h"
+#include "api/status.h"
 #include "api/upload.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "engine/content_coding.h"
 
 #define BIG_SIZE MIB(4) /* unmapping this much takes about a millisecond */
 
@@ -35,6 +37,7 @@ static void release_parts(struct exchange *x)
     http_encoder_destroy(x->encoder);
     http_response_close(&x->response);
     buffer_close(&x->encoded);
+    buffer_close(&x->decoded);
     buffer_close(&x->body);
     arena_close(&x->arena);
     arena_close(&x->head_arena);
@@ -131,9 +134,29 @@ static void start_source(struct exchange *x)
     }
 }
 
+/* Undo the body's content coding; false: the response says why not. */
+static bool decode_body(struct exchange *x)
+{
+    struct errinfo info = {{0}};
+    enum content_coding coding =
+        content_coding_parse(http_request_header(x->request, "content-encoding"));
+    if (x->route->body_max == 0 || coding == CODING_IDENTITY)
+        return true;
+    buffer_init(&x->decoded, x->route->body_max, &x->account);
+    enum err rc = content_decode_whole(coding, x->request->body, &x->decoded, &info);
+    x->request->body = buffer_bytes(&x->decoded);
+    if (rc == ERR_OK)
+        return true;
+    http_refuse(&x->response, x->family, status_of(rc), status_reason_of(rc), info.text);
+    return false;
+}
+
 void exchange_handle(struct exchange *x)
 {
     struct http_response *r = &x->response;
+    x->answered = true;
+    if (!decode_body(x))
+        return;
     if (!x->route->on_loop && !x->route->vital) {
         http_response_close(r);
         http_response_init(r, &x->account);
@@ -144,7 +167,6 @@ void exchange_handle(struct exchange *x)
     http_response_settle(r);
     x->coding = choose_coding(x);
     encode(x, !x->pulled);
-    x->answered = true;
 }
 
 void exchange_pull(struct exchange *x)

@@ -22,11 +22,11 @@ struct exchange {
     struct http_response response;
     struct handler_context context;
     atomic_bool canceled;
-    const struct http_request *request;
-    const struct route *route; /* NULL: none was found */
-    enum route_family family;  /* whose words errors have */
-    struct buffer body;        /* coded bytes gathered and not yet taken */
-    size_t body_taken;         /* of `body`, by a job that then found no room */
+    struct http_request *request; /* NULL until its head is complete */
+    const struct route *route;    /* NULL: none was found */
+    enum route_family family;     /* whose words errors have */
+    struct buffer body;           /* coded bytes gathered and not yet taken */
+    size_t body_taken;            /* of `body`, by a job that then found no room */
     void *upload;
     bool answered;    /* the response is decided; the rest of the body is dropped */
     bool complete;    /* the message has ended */
@@ -37,6 +37,7 @@ struct exchange {
     enum err failed;  /* of the job */
     enum http_coding coding;
     struct http_encoder *encoder;
+    struct buffer decoded; /* the body without its content coding, when it had one */
     struct buffer encoded; /* the piece as it goes out, when coded */
     struct append_job append;
     int64_t began_ns;

@@ -311,7 +311,8 @@ static void complete_head(struct http_parser *p)
 
 static enum http_step bad(struct http_parser *p, llhttp_errno_t rc)
 {
-    if (rc == HPE_INVALID_VERSION)
+    bool ours = p->machine.http_major == 1 && p->machine.http_minor <= 1; /* "HTTP/1.1\n" */
+    if (rc == HPE_INVALID_VERSION && !ours)
         (void)refuse(p, 505, "version_not_supported", "this server speaks HTTP/1.1 and HTTP/1.0");
     else
         (void)refuse(p, 400, "bad_request", llhttp_get_error_reason(&p->machine));

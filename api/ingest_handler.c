@@ -262,6 +262,7 @@ static enum err take(void *self, struct bytes piece, bool last, size_t *ret_used
     *ret_used = 0;
     buffer_retry(&u->decoded);
     enum err rc = take_coded(u, piece, last, ret_used, &decoding, &info);
+    metrics_add(u->app->metrics, METRIC_UPLOAD_BYTES, *ret_used);
     if (rc != ERR_BUSY)
         u->began = true;
     if (rc == ERR_OK && last) {

@@ -9,7 +9,7 @@
 #include "engine/content_coding.h"
 
 #define BATCH_COUNT_MAX   64
-#define BATCH_SIZE_MAX    MIB(32) /* bodies and records waiting for one sync */
+#define DELIVERY_SIZE_MAX    MIB(32) /* bodies and records waiting for one sync */
 #define PIECE_SIZE        KIB(256)
 #define RETENTION_DAYS    90
 #define RETRY_COUNT_MAX   8 /* of a server that has no room at the moment */
@@ -261,7 +261,7 @@ static enum err give_to_folder(struct delivery *d, const char *path, struct impo
     d->waiting_size += file->body.len;
     d->waiting[d->waiting_count++] = (struct waiting){.path = path, .file = *file, .ingest = in};
     *file = (struct import_file){0}; /* its headers are borrowed until the batch is stored */
-    if (d->waiting_count == BATCH_COUNT_MAX || d->waiting_size >= BATCH_SIZE_MAX)
+    if (d->waiting_count == BATCH_COUNT_MAX || d->waiting_size >= DELIVERY_SIZE_MAX)
         return delivery_flush(d, info);
     return ERR_OK;
 }

@@ -285,6 +285,44 @@ Test(http_conn, expect_continue_is_asked_before_the_body)
     serving_stop(&s);
 }
 
+Test(http_conn, coded_bodies_reach_handlers_decoded)
+{
+    struct serving s;
+    static char request[8192];
+    static char answer[1 << 16];
+    serving_start(&s, routes, ROUTE_COUNT, 1, NULL, 0);
+    struct http_encoder *e = NULL;
+    struct buffer coded;
+    buffer_init(&coded, KIB(64), NULL);
+    for (int big = 0; big < 2; big++) { /* the ceiling counts decoded bytes */
+        static uint8_t plain[6000];
+        memset(plain, 'p', sizeof(plain));
+        buffer_clear(&coded);
+        cr_assert_eq(http_encoder_create(HTTP_CODING_GZIP, NULL, &e), ERR_OK);
+        cr_assert_eq(http_encoder_feed(e, bytes_of(plain, big ? 6000 : 4000), true, &coded),
+                     ERR_OK);
+        http_encoder_destroy(e);
+        int len = snprintf(request, sizeof(request),
+                           "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\n"
+                           "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+                           coded.len);
+        int fd = serving_connect(&s);
+        serving_send(fd, bytes_of(request, (size_t)len));
+        serving_send(fd, buffer_bytes(&coded));
+        serving_read_all(fd, answer, sizeof(answer));
+        close(fd);
+        cr_expect(strstr(answer, big ? "HTTP/1.1 413 " : "Content-Length: 4000\r\n") != NULL, "%s",
+                  answer);
+    }
+    buffer_close(&coded);
+    serving_exchange(&s,
+                     "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\n"
+                     "Content-Length: 4\r\n\r\nabcd",
+                     answer, sizeof(answer));
+    cr_expect(strstr(answer, "HTTP/1.1 400 ") != NULL, "%s", answer);
+    serving_stop(&s);
+}
+
 Test(http_conn, answers_are_compressed_when_the_client_can_read_it)
 {
     struct serving s;
