@@ -81,18 +81,11 @@ void *buffer_extend(struct buffer *b, size_t extra)
     return at;
 }
 
-void buffer_put(struct buffer *b, struct bytes bytes)
+void buffer_put_growing(struct buffer *b, struct bytes bytes)
 {
     void *to = buffer_extend(b, bytes.len);
     if (to != NULL && bytes.len > 0)
         memcpy(to, bytes.data, bytes.len);
-}
-
-void buffer_put_u8(struct buffer *b, uint8_t v)
-{
-    uint8_t *to = buffer_extend(b, 1);
-    if (to != NULL)
-        *to = v;
 }
 
 void buffer_put_u16(struct buffer *b, uint16_t v)

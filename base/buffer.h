@@ -31,8 +31,27 @@ enum err buffer_reserve(struct buffer *b, size_t extra) MUST_CHECK;
 /* Make the buffer `extra` longer and return where the new bytes go; NULL on failure only. */
 void *buffer_extend(struct buffer *b, size_t extra) MUST_CHECK;
 
-void buffer_put(struct buffer *b, struct bytes bytes);
-void buffer_put_u8(struct buffer *b, uint8_t v);
+/* buffer_put when there is no room yet, or no more. */
+void buffer_put_growing(struct buffer *b, struct bytes bytes);
+
+/* In the header so that bytes of a known number become one store. */
+static inline void buffer_put(struct buffer *b, struct bytes bytes)
+{
+    if (bytes.len == 0)
+        return;
+    if (bytes.len > b->capacity - b->len || b->failed != ERR_OK) {
+        buffer_put_growing(b, bytes);
+        return;
+    }
+    memcpy(b->data + b->len, bytes.data, bytes.len);
+    b->len += bytes.len;
+}
+
+static inline void buffer_put_u8(struct buffer *b, uint8_t v)
+{
+    buffer_put(b, bytes_of(&v, 1));
+}
+
 void buffer_put_u16(struct buffer *b, uint16_t v);
 void buffer_put_u32(struct buffer *b, uint32_t v);
 void buffer_put_u64(struct buffer *b, uint64_t v);
