@@ -10,6 +10,7 @@
 #include "api/query_params.h"
 #include "base/limits.h"
 #include "engine/selection_export.h"
+#include "engine/sample_sort.h"
 
 #define FLAMEGRAPH_SLICE KIB(64) /* of JSON between two looks at the socket */
 
@@ -706,6 +707,7 @@ static enum err profile_answer(struct asking *a, row_id id)
     struct row facts;
 
     TRY(snapshot_read_profile(a->snap, id, a->c->arena, &p, &a->info));
+    TRY(profile_sort_samples(&p, a->c->arena));
     TRY(profile_check(&p, &a->info));
     uint64_t *samples = ARENA_ARRAY(a->c->arena, p.thread_count, uint64_t);
     if (samples == NULL)

@@ -163,7 +163,6 @@ enum err sample_rules_profile(struct profile_columns *c, uint64_t start_ns, uint
                       last);
         return refuse(ret_outcome, INGEST_TOO_LONG);
     }
-    profile_columns_sort(c); /* some SDKs append native samples after the others */
     profile_columns_order_threads(c, true);
     return c->failed;
 }

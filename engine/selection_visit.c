@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "engine/link_windows.h"
+#include "engine/sample_sort.h"
 #include "engine/selection.h"
 
 #define PIECES_MAX MIB(512) /* bytes; the account is what really limits */
@@ -208,6 +209,8 @@ static enum err visit_row(struct visit *v, struct selection_row *row, selection_
     snapshot_row(v->s->snapshot, row->id, &facts);
     enum err rc = snapshot_read_profile(v->s->snapshot, row->id, &v->scratch, &profile, &why);
     const char *reason = "unreadable";
+    if (rc == ERR_OK)
+        rc = profile_sort_samples(&profile, &v->scratch);
     if (rc == ERR_OK) {
         reason = "malformed";
         rc = profile_check(&profile, &why);

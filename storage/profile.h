@@ -5,8 +5,8 @@
  * decoder's buffers) and says how long it lives.
  *
  * Order and indices are those of the normalised document, so that the document can be written
- * back: frame lists with their repetitions, stacks with theirs, samples in document order
- * (ascending time).
+ * back: frame lists with their repetitions, stacks with theirs, samples in document order (chunks
+ * of an envelope: ascending time; others mostly, engine/sample_sort.h helps).
  *
  * Texts are ids into `strings`; 0 is the empty string, which stands for absent, null and "" alike.
  * Nothing here promises that indices are in range except where said: documents taken through the
