@@ -45,8 +45,12 @@ export function share(part, whole) {
   return whole > 0 ? `${((100 * part) / whole).toFixed(part / whole >= 0.1 ? 1 : 2)} %` : '–';
 }
 
-/** @param {Frame} f */
-export const frameName = (f) => f.function || '(no name)';
+/** @param {Frame} f a function without a name is called by its file */
+export function frameName(f) {
+  if (f.function) return f.function;
+  const file = (f.filename || f.path || '').split('/').pop();
+  return file ? `(anonymous) ${file}${f.line ? `:${f.line}` : ''}` : '(no name)';
+}
 
 /** @param {Frame} f where it is, in words: module, file and line */
 export function framePlace(f) {

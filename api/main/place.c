@@ -12,7 +12,8 @@
 #include "base/limits.h"
 #include "engine/json_reader.h"
 
-#define ANSWER_TIMEOUT_MS 120000 /* a flame graph of everything may take its time */
+#define ANSWER_TIMEOUT_MS 120000            /* a flame graph of everything may take its time */
+#define ANSWER_MEMORY_MAX ((size_t)2 << 30) /* of a folder: a tool may use more than a server */
 
 enum err place_open(const struct place_options *options, struct place *ret, struct errinfo *info)
 {
@@ -132,9 +133,9 @@ static enum err ask_folder(struct place *p, const struct place_question *q, stru
     struct http_response response;
     char project[24];
     atomic_bool canceled = false;
-    mem_budget_init(&budget, SIZE_MAX); /* a tool may use the machine */
-    mem_account_init(&account, &budget, SIZE_MAX);
-    arena_init(&arena, SIZE_MAX, &account);
+    mem_budget_init(&budget, ANSWER_MEMORY_MAX);
+    mem_account_init(&account, &budget, ANSWER_MEMORY_MAX);
+    arena_init(&arena, ANSWER_MEMORY_MAX, &account);
     http_response_init(&response, &account);
 
     struct app app = {.vfs = p->vfs, .store = p->store, .budget = &budget};
