@@ -144,11 +144,15 @@ struct profiler_rows {
     struct profiler_row *rows;
     size_t count;
     struct coverage coverage; /* of all of them */
-    struct span_list lives;   /* first to last of each */
+    struct span_list covered; /* by their chunks; united now and then */
+    size_t united;            /* how many they were the last time */
 };
 
+#define UNITE_AFTER 65536 /* spans added before they are united again: 1 MiB */
+
 /* Each profiler is looked at alone, in memory that is used again: there may be many. */
-static enum err profiler_look(struct asking *a, struct uuid id, struct profiler_row *ret)
+static enum err profiler_look(struct asking *a, struct uuid id, struct profiler_rows *p,
+                              struct profiler_row *ret)
 {
     struct selection_request request = a->params.selection;
     struct selection *s = NULL;
@@ -162,9 +166,12 @@ static enum err profiler_look(struct asking *a, struct uuid id, struct profiler_
         rc = selection_survey(s, &a->info);
     if (rc == ERR_OK) {
         *ret = (struct profiler_row){.profiler_id = id, .coverage = s->coverage};
-        for (size_t i = 0; i < s->row_count; i++)
+        for (size_t i = 0; i < s->row_count && rc == ERR_OK; i++) {
+            struct span_ns span = {s->rows[i].start_ns, s->rows[i].end_ns};
             if (i == 0 || s->rows[i].end_ns >= ret->last.end_ns)
                 snapshot_row(a->snap, s->rows[i].id, &ret->last);
+            rc = span_list_add(&p->covered, span, a->c->arena);
+        }
     }
     selection_destroy(s);
     arena_close(&scratch);
@@ -208,7 +215,7 @@ static bool ids_accept(struct selection_ids ids, struct uuid id)
     return ids.count == 0;
 }
 
-/* Parts of the window in which none of the profilers lived. */
+/* Parts of the window that no chunk covers. */
 static enum err profilers_gaps(struct asking *a, struct profiler_rows *p)
 {
     const struct selection_request *s = &a->params.selection;
@@ -217,10 +224,10 @@ static enum err profilers_gaps(struct asking *a, struct profiler_rows *p)
     struct span_ns window = {s->has_start ? s->window.start_ns : p->coverage.first_ns,
                              s->has_end ? s->window.end_ns : p->coverage.last_ns};
 
-    span_list_unite(&p->lives);
+    span_list_unite(&p->covered);
     if (p->coverage.any || (s->has_start && s->has_end))
         TRY(span_list_add(&asked, window, a->c->arena));
-    TRY(span_list_subtract(&asked, &p->lives, a->c->arena, &gaps));
+    TRY(span_list_subtract(&asked, &p->covered, a->c->arena, &gaps));
     p->coverage.gaps = gaps.spans;
     p->coverage.gap_count = gaps.count;
     return ERR_OK;
@@ -242,14 +249,15 @@ static enum err profilers_find(struct asking *a, struct profiler_rows *p)
             continue;
         if (handler_canceled(a->c))
             return ERR_CANCELED;
-        TRY(profiler_look(a, list[i].profiler_id, row));
+        TRY(profiler_look(a, list[i].profiler_id, p, row));
         if (row->coverage.chunks_found == 0)
             continue;
         coverage_sum(&p->coverage, &row->coverage);
-        TRY(span_list_add(&p->lives,
-                          (struct span_ns){row->coverage.first_ns, row->coverage.last_ns},
-                          a->c->arena));
         p->count++;
+        if (p->covered.count - p->united > UNITE_AFTER) {
+            span_list_unite(&p->covered);
+            p->united = p->covered.count;
+        }
     }
     if (p->count > 1)
         qsort(p->rows, p->count, sizeof(*p->rows), profiler_row_compare);
