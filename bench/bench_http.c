@@ -114,7 +114,7 @@ static void add_lookups(struct requests *r, uint64_t seed, size_t count)
 }
 
 /* One thread, two samples a minute: a hundred minutes of them are quickly stored. */
-static const struct dataset_shape minute = {1, 1, 60, 2, 4, 3, 500};
+static const struct dataset_shape minute = {1, 1, 1, 60, 2, 4, 3, 500};
 
 static void run_load(struct bench *b, int port, struct requests *r, size_t count, double rate)
 {

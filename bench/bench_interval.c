@@ -19,7 +19,7 @@
 #define ANSWER_ROWS     10
 
 /* As small as a chunk can be: the question is the index. */
-static const struct dataset_shape smallest = {1, 100, 0.02, 2, 4, 3, 500};
+static const struct dataset_shape smallest = {1, 1, 100, 0.02, 2, 4, 3, 500};
 #define CHUNK_NS INT64_C(20000000) /* 0.02 s */
 
 struct question {

@@ -9,9 +9,9 @@
 #include "bench/bench.h"
 #include "tests/support/rng.h"
 
-const struct dataset_shape dataset_python = {12, 101, 60, 140, 240, 14, 23};
-const struct dataset_shape dataset_busy = {12, 101, 60, 2000, 1500, 20, 330};
-const struct dataset_shape dataset_trace = {9, 101, 0.07, 13, 72, 12, 80};
+const struct dataset_shape dataset_python = {12, 4, 101, 60, 140, 240, 14, 23};
+const struct dataset_shape dataset_busy = {12, 12, 101, 60, 2000, 1500, 20, 330};
+const struct dataset_shape dataset_trace = {9, 9, 101, 0.07, 13, 72, 12, 80};
 
 /* strings: the empty one, some of the whole profile, then four a frame, then two a thread */
 enum {
@@ -188,7 +188,8 @@ struct uuid dataset_profiler(uint64_t seed, uint64_t n)
     return id;
 }
 
-/* Ticks with the jitter of a sleeping scheduler; every thread that lives has a sample in each. */
+/* Ticks with the jitter of a sleeping scheduler; every thread that lives has a sample in each.
+ * Thread t of those that end lives (t - 1) / threads of the time. */
 static size_t make_samples(struct dataset *d, struct rng *rng, uint64_t n)
 {
     const struct dataset_shape *s = &d->shape;
@@ -202,8 +203,8 @@ static size_t make_samples(struct dataset *d, struct rng *rng, uint64_t n)
         uint64_t bits;
         memcpy(&bits, &time, sizeof(bits));
         for (unsigned t = 0; t < s->threads; t++) {
-            if (t * 2 > s->threads && tick * s->threads > ticks * (t + 1))
-                continue; /* half of the threads end before the chunk does */
+            if (t >= s->lasting && tick * s->threads > ticks * (t - 1))
+                continue;
             if (rng_below(rng, 1000) < s->changes)
                 d->current[t] = (uint32_t)rng_below(rng, s->stacks);
             d->sample_time[count] = bits;

@@ -17,6 +17,7 @@
 
 struct dataset_shape {
     unsigned threads;
+    unsigned lasting; /* threads that live through the chunk; the others end one after another */
     unsigned hz;
     double seconds; /* of a chunk */
     unsigned stacks;

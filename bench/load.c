@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <llhttp.h>
+#include <sched.h>
 #include <uv.h>
 
 #include "base/clock.h"
@@ -248,6 +249,7 @@ static void on_idle(uv_idle_t *idle)
     struct load *l = idle->data;
     for (unsigned i = 0; i < l->options->connections; i++)
         conn_advance(&l->conns[i]);
+    sched_yield(); /* polling must not keep a server that shares the core from answering */
 }
 
 static void on_tick(uv_timer_t *ticker)
