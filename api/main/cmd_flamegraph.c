@@ -35,7 +35,7 @@ static bool is_format(const char *text)
 
 static int complain(const char *why, int status)
 {
-    fprintf(stderr, "hearth flamegraph: %s\n", why);
+    (void)fprintf(stderr, "hearth flamegraph: %s\n", why);
     return status;
 }
 
@@ -73,6 +73,7 @@ int cmd_flamegraph(int argc, char **argv)
     struct flamegraph_command c = {.query = {.project_id = 1}, .format = "folded"};
     int option;
     optind = 0; /* glibc: start over, wherever the dispatcher's own parsing ended */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         const char *why;
         if (option == OPTION_FORMAT) {
@@ -80,12 +81,12 @@ int cmd_flamegraph(int argc, char **argv)
         } else if (option == OPTION_OUTPUT) {
             c.output = optarg;
         } else if (option == QUERY_HELP) {
-            fputs(usage, stdout);
+            (void)fputs(usage, stdout);
             return 0;
         } else if (!query_flags_take(&c.query, option, optarg, &why)) {
             if (why != NULL)
                 return complain(why, EXIT_USAGE);
-            fputs(usage, stderr);
+            (void)fputs(usage, stderr);
             return EXIT_USAGE;
         }
     }

@@ -168,7 +168,7 @@ static enum err on_body(void *self, struct bytes piece)
 
 static int complain(const char *why, int status)
 {
-    fprintf(stderr, "hearth top: %s\n", why);
+    (void)fprintf(stderr, "hearth top: %s\n", why);
     return status;
 }
 
@@ -211,6 +211,7 @@ int cmd_top(int argc, char **argv)
     struct top_command c = {.query = {.project_id = 1}, .limit = "30", .by = "self"};
     int option;
     optind = 0; /* glibc: start over, wherever the dispatcher's own parsing ended */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         const char *why;
         if (option == OPTION_LIMIT) {
@@ -220,12 +221,12 @@ int cmd_top(int argc, char **argv)
         } else if (option == OPTION_JSON) {
             c.json = true;
         } else if (option == QUERY_HELP) {
-            fputs(usage, stdout);
+            (void)fputs(usage, stdout);
             return 0;
         } else if (!query_flags_take(&c.query, option, optarg, &why)) {
             if (why != NULL)
                 return complain(why, EXIT_USAGE);
-            fputs(usage, stderr);
+            (void)fputs(usage, stderr);
             return EXIT_USAGE;
         }
     }

@@ -9,7 +9,7 @@
 #include "engine/content_coding.h"
 
 #define BATCH_COUNT_MAX   64
-#define DELIVERY_SIZE_MAX    MIB(32) /* bodies and records waiting for one sync */
+#define DELIVERY_SIZE_MAX MIB(32) /* bodies and records waiting for one sync */
 #define PIECE_SIZE        KIB(256)
 #define RETENTION_DAYS    90
 #define RETRY_COUNT_MAX   8 /* of a server that has no room at the moment */

@@ -1,6 +1,7 @@
 /* import_list.c - see import_list.h */
 #include "api/main/import_list.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,15 +37,12 @@ static bool has_suffix(const char *name, const char *suffix)
 static const char *join(struct import_list *list, struct bytes first, const char *second,
                         const char *third)
 {
-    size_t second_len = strlen(second);
-    size_t third_len = strlen(third);
-    char *text = arena_take(&list->arena, first.len + second_len + third_len + 1, 1);
+    size_t size = first.len + strlen(second) + strlen(third) + 1;
+    char *text = arena_take(&list->arena, size, 1);
     if (text == NULL)
         return NULL;
-    if (first.len > 0)
-        memcpy(text, first.data, first.len);
-    memcpy(text + first.len, second, second_len);
-    memcpy(text + first.len + second_len, third, third_len + 1);
+    const char *start = first.len == 0 ? "" : (const char *)first.data;
+    (void)snprintf(text, size, "%.*s%s%s", (int)first.len, start, second, third);
     return text;
 }
 
@@ -134,9 +132,9 @@ static enum err add_folder(struct import_list *list, struct vfs *vfs, const char
                            unsigned depth, struct errinfo *info);
 
 /* A name in a folder: one of our files, a folder, or something else that is passed over. */
+/* NOLINTNEXTLINE(misc-no-recursion): depth is capped */
 static enum err add_found(struct import_list *list, struct vfs *vfs, const char *path,
-                          unsigned depth,
-                          struct errinfo *info) /* NOLINT(misc-no-recursion): depth is capped */
+                          unsigned depth, struct errinfo *info)
 {
     static const char *const suffixes[] = {".json", ".body", ".envelope"};
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
@@ -148,9 +146,9 @@ static enum err add_found(struct import_list *list, struct vfs *vfs, const char 
     return rc;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth is capped */
 static enum err add_folder(struct import_list *list, struct vfs *vfs, const char *path,
-                           unsigned depth,
-                           struct errinfo *info) /* NOLINT(misc-no-recursion): depth is capped */
+                           unsigned depth, struct errinfo *info)
 {
     struct name_list names = {.owner = list};
     TRY(vfs->list(vfs, path, &names, on_name, info));

@@ -46,5 +46,5 @@ void output_file_close(struct output_file *o)
     o->vfs->close(o->vfs, o->file);
     o->file = NULL;
     if (o->vfs->remove(o->vfs, o->part, NULL) != ERR_OK)
-        fprintf(stderr, "hearth: %s is left behind\n", o->part);
+        (void)fprintf(stderr, "hearth: %s is left behind\n", o->part);
 }
