@@ -21,7 +21,8 @@ def install(folder, source, version):
     with open(os.path.join(folder, "package.json"), "w") as file:
         json.dump({"private": True, "dependencies": {name: version for name in packages}}, file)
     harness.install(folder, version, [
-        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]])
+        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error",
+         "--fetch-retries=1", "--fetch-timeout=30000"]])
     return shutil.copy(os.path.join(source, "tests", "system", "sdk", "burn.js"), folder)
 
 

@@ -17,7 +17,8 @@ def main():
     python = os.path.join(home, "bin", "python")
     harness.install(home, SDK, [
         [sys.executable, "-m", "venv", home],
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", SDK],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+         "--retries", "1", "--timeout", "30", SDK],
     ])
     burn = [python, os.path.join(source, "tests", "system", "sdk", "burn.py")]
 

@@ -32,8 +32,9 @@ def install(folder, stamp, commands):
         run = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if run.returncode != 0:
-            lines = [line for line in run.stdout.splitlines() if line.strip()] or ["no output"]
-            skip("%s: %s" % (" ".join(command[:4]), lines[-1]))
+            errors = [line for line in run.stdout.splitlines()
+                      if "error" in line.lower() and not line.startswith("WARNING")]
+            skip("%s: %s" % (" ".join(command[:4]), (errors or ["no reason given"])[0]))
     with open(done, "w") as file:
         file.write(stamp)
 
