@@ -274,7 +274,7 @@ static void put_chunk_head(struct document_writer *w)
     if (received.len > 0)
         json_raw(&w->json, received);
     else
-        json_double(&w->json, (double)w->p->received_ns / 1e9);
+        json_seconds(&w->json, w->p->received_ns);
 }
 
 /* Text keeps its offset, a number becomes UTC. */
