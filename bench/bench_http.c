@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <libdeflate.h>
-
 #include "api/http_client.h"
 #include "base/mem.h"
 #include "bench/bare_server.h"
@@ -22,6 +20,7 @@
 #include "bench/dataset.h"
 #include "bench/hearth_process.h"
 #include "bench/load.h"
+#include "bench/recorded.h"
 #include "tests/support/rng.h"
 
 #define CONNECTIONS     8
@@ -64,36 +63,63 @@ static struct bytes request_at(void *self, size_t n)
     return bytes_of(r->bytes.data + start, r->ends[i] - start);
 }
 
-/* `shape`'s chunks, gzipped as SDKs do: own ids, so that none is a repetition. */
-static void add_uploads(struct requests *r, const struct dataset_shape *shape, uint64_t seed,
-                        size_t count, bool own_profilers)
+/* One upload of that envelope, gzipped as SDKs do. */
+static void add_upload(struct requests *r, struct bytes envelope)
+{
+    struct buffer body;
+    buffer_init(&body, SIZE_MAX, NULL);
+    recorded_compress(envelope, &body);
+    buffer_printf(&r->bytes,
+                  "POST /api/1/envelope/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                  "Content-Type: application/x-sentry-envelope\r\nContent-Encoding: gzip\r\n"
+                  "X-Sentry-Auth: Sentry sentry_key=%s, sentry_version=7\r\n"
+                  "Content-Length: %zu\r\n\r\n",
+                  "0123456789abcdef0123456789abcdef", body.len);
+    buffer_put(&r->bytes, buffer_bytes(&body));
+    requests_end_one(r);
+    buffer_close(&body);
+}
+
+/* `shape`'s chunks, each with an id of its own, so that none is a repetition. */
+static void add_synthetic(struct requests *r, const struct dataset_shape *shape, uint64_t seed,
+                          size_t count, bool own_profilers)
 {
     struct dataset *d = dataset_create(shape, seed);
-    struct libdeflate_compressor *z = libdeflate_alloc_compressor(6);
     struct buffer envelope;
     buffer_init(&envelope, SIZE_MAX, NULL);
     for (size_t i = 0; i < count; i++) {
         struct uuid profiler = dataset_profiler(seed, own_profilers ? i : 0);
         buffer_clear(&envelope);
         dataset_write_envelope(dataset_chunk(d, profiler, i), &envelope);
-        size_t bound = libdeflate_gzip_compress_bound(z, envelope.len);
-        uint8_t *body = mem_alloc(bound);
-        if (body == NULL)
-            bench_must(ERR_NOMEM, NULL, "uploads");
-        size_t len = libdeflate_gzip_compress(z, envelope.data, envelope.len, body, bound);
-        buffer_printf(&r->bytes,
-                      "POST /api/1/envelope/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                      "Content-Type: application/x-sentry-envelope\r\nContent-Encoding: gzip\r\n"
-                      "X-Sentry-Auth: Sentry sentry_key=%s, sentry_version=7\r\n"
-                      "Content-Length: %zu\r\n\r\n",
-                      "0123456789abcdef0123456789abcdef", len);
-        buffer_put(&r->bytes, bytes_of(body, len));
-        requests_end_one(r);
-        mem_free(body);
+        add_upload(r, buffer_bytes(&envelope));
     }
     buffer_close(&envelope);
-    libdeflate_free_compressor(z);
     dataset_destroy(d);
+}
+
+/* The recorded chunk again and again, under another chunk id each time. Returns where it is from;
+ * the decoded bytes of all are added to *ret_size. */
+static const char *add_recorded(struct requests *r, uint64_t seed, size_t count, size_t *ret_size)
+{
+    static const char key[] = "\"chunk_id\"";
+    struct buffer envelope;
+    buffer_init(&envelope, SIZE_MAX, NULL);
+    const char *from = recorded_envelope(seed, &envelope);
+    char *at = memmem(envelope.data, envelope.len, key, strlen(key));
+    char *end = (char *)envelope.data + envelope.len - UUID_TEXT_SIZE;
+    if (at != NULL) /* the value: past the colon and its quote */
+        at = memchr(at + strlen(key), '"', (size_t)(end - at));
+    if (at == NULL || at >= end)
+        bench_must(ERR_MALFORMED, NULL, "no chunk_id in the recording");
+    for (size_t i = 0; i < count; i++) {
+        char id[UUID_TEXT_SIZE + 1];
+        uuid_print(dataset_profiler(seed, i), id);
+        memcpy(at + 1, id, UUID_TEXT_SIZE);
+        add_upload(r, buffer_bytes(&envelope));
+        *ret_size += envelope.len;
+    }
+    buffer_close(&envelope);
+    return from;
 }
 
 /* Windows of ten minutes of the hundred that are stored. */
@@ -144,7 +170,7 @@ static void seed_chunks(const struct bench *b, int port)
     static struct histogram unused;
     struct requests r;
     requests_init(&r, SEEDED_CHUNKS);
-    add_uploads(&r, &minute, b->seed, SEEDED_CHUNKS, false);
+    add_synthetic(&r, &minute, b->seed, SEEDED_CHUNKS, false);
     struct load_options options = {.port = port,
                                    .connections = 4,
                                    .count = r.count,
@@ -273,7 +299,7 @@ static void upload(struct bench *b, const struct dataset_shape *shape, bool own_
         return;
     struct requests r;
     requests_init(&r, b->rows);
-    add_uploads(&r, shape, b->seed, b->rows, own_profilers);
+    add_synthetic(&r, shape, b->seed, b->rows, own_profilers);
     run_load(b, h.port, &r, b->rows, rate);
     b->bytes = r.bytes.len;
     bench_note(b, "hearth's own peak: %.1f MB resident", (double)hearth_process_peak(&h) / 1e6);
@@ -281,7 +307,25 @@ static void upload(struct bench *b, const struct dataset_shape *shape, bool own_
     hearth_process_stop(&h);
 }
 
-BENCH(http_ingest_python_flat_out, .rows = {8, 400}, .once = true)
+/* MB/s are of the inflated envelopes, to be compared with inflating and parsing alone (bench_json). */
+BENCH(http_ingest_recorded_flat_out, .rows = {8, 200}, .once = true)
+{
+    struct hearth_process h;
+    if (!hearth_process_start(b, &h))
+        return;
+    struct requests r;
+    requests_init(&r, b->rows);
+    size_t size = 0;
+    const char *from = add_recorded(&r, b->seed, b->rows, &size);
+    run_load(b, h.port, &r, b->rows, 0);
+    b->bytes = size;
+    bench_note(b, "%s; hearth's own peak: %.1f MB resident", from,
+               (double)hearth_process_peak(&h) / 1e6);
+    requests_close(&r);
+    hearth_process_stop(&h);
+}
+
+BENCH(http_ingest_python_flat_out, .rows = {8, 200}, .once = true)
 {
     upload(b, &dataset_python, false, 0);
 }
