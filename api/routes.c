@@ -10,6 +10,10 @@
     {                                                                        \
         name, pattern, ROUTE_GET, FAMILY_OWN, handler, NULL, 0, false, false \
     }
+#define VROOM(name, pattern, handler)                                          \
+    {                                                                          \
+        name, pattern, ROUTE_GET, FAMILY_VROOM, handler, NULL, 0, false, false \
+    }
 /* Answered on the loop, whatever the memory is doing. */
 #define VITAL(name, pattern, handler, on_loop)                                \
     {                                                                         \
@@ -33,6 +37,12 @@ static const struct route routes[] = {
     OWN("functions", "/api/v1/projects/{project}/functions", handle_functions),
     OWN("transactions", "/api/v1/projects/{project}/transactions", handle_transactions),
     OWN("profile", "/api/v1/projects/{project}/profiles/{profile_id}", handle_profile),
+    VROOM("raw_chunk",
+          "/organizations/{organization}/projects/{project}/raw_chunks/{profiler_id}/{chunk_id}",
+          handle_raw_chunk),
+    VROOM("raw_profile",
+          "/organizations/{organization}/projects/{project}/raw_profiles/{profile_id}",
+          handle_raw_profile),
     OWN("page", "/", handle_web),
     OWN("assets", "/assets/*", handle_web),
 };

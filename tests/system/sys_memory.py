@@ -141,7 +141,7 @@ def attachments():
 storm(h, "attachments", attachments, 3 + count * (len(item) + size + 1), [], {200}, {200}, clients=20)
 for coding, bomb in bombs().items():
     storm(h, "bomb " + coding, lambda bomb=bomb: [bomb], len(bomb), [("Content-Encoding", coding)],
-          {413, 503}, {413})
+          {413, 503}, {413}, clients=40)
 
 body = envelope([("profile_chunk", json.dumps(chunk("d" * 32, "e" * 32, 1796229505.5)).encode())])
 check(h.request("POST", "/api/1/envelope/", auth(), body)[0] == 200, "ordinary uploads go on")
