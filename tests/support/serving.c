@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ static void must(bool held, const char *what)
 void serving_start(struct serving *s, const struct route *routes, size_t count, unsigned threads,
                    const struct http_limits *limits, size_t memory_max)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* as the program does */
     *s = (struct serving){0};
     s->router = (struct router){routes, count};
     mem_budget_init(&s->budget, memory_max != 0 ? memory_max : MIB(64));
