@@ -29,7 +29,7 @@ void *arena_array(struct arena *a, size_t count, size_t size, size_t align) MUST
 struct bytes arena_copy(struct arena *a, struct bytes b) MUST_CHECK;
 
 #define ARENA_NEW(arena, type) ((type *)arena_take((arena), sizeof(type), _Alignof(type)))
-#define ARENA_ARRAY(arena, count, type)                                                            \
+#define ARENA_ARRAY(arena, count, type) \
     ((type *)arena_array((arena), (count), sizeof(type), _Alignof(type)))
 
 #endif

@@ -147,10 +147,10 @@ static const uint8_t *scan_exponent(const uint8_t *at, const uint8_t *end, struc
 /* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)? and nothing else */
 static bool scan(struct bytes text, struct scanned *s)
 {
-    const uint8_t *at = text.data;
-    const uint8_t *end = text.data + text.len;
     if (text.len == 0)
         return false;
+    const uint8_t *at = text.data;
+    const uint8_t *end = text.data + text.len;
     s->negative = *at == '-';
     at += s->negative;
     if (!is_digit(at, end) || (*at == '0' && is_digit(at + 1, end)))

@@ -10,17 +10,17 @@
 #define PRINTF_LIKE(fmt, arg) __attribute__((format(printf, fmt, arg)))
 
 /* code, text for people */
-#define ERR_CODES(X)                                                                               \
-    X(OK, "no error")                                                                              \
-    X(NOMEM, "out of memory")                                                                      \
-    X(IO, "input/output error")                                                                    \
-    X(NOSPACE, "no space left on the device")                                                      \
-    X(CORRUPT, "stored data is damaged")                                                           \
-    X(UNSUPPORTED, "not supported")                                                                \
-    X(MALFORMED, "malformed input")                                                                \
-    X(LIMIT, "over a limit")                                                                       \
-    X(NOTFOUND, "not found")                                                                       \
-    X(BUSY, "no room at the moment")                                                               \
+#define ERR_CODES(X)                          \
+    X(OK, "no error")                         \
+    X(NOMEM, "out of memory")                 \
+    X(IO, "input/output error")               \
+    X(NOSPACE, "no space left on the device") \
+    X(CORRUPT, "stored data is damaged")      \
+    X(UNSUPPORTED, "not supported")           \
+    X(MALFORMED, "malformed input")           \
+    X(LIMIT, "over a limit")                  \
+    X(NOTFOUND, "not found")                  \
+    X(BUSY, "no room at the moment")          \
     X(CANCELED, "canceled")
 
 enum err {
@@ -43,11 +43,11 @@ enum err err_set(struct errinfo *info, enum err code, const char *format, ...) P
 enum err err_wrap(struct errinfo *info, enum err code, const char *prefix);
 
 /* Nothing to undo: hand a failure straight up. */
-#define TRY(expression)                                                                            \
-    do {                                                                                           \
-        enum err try_rc_ = (expression);                                                           \
-        if (try_rc_ != ERR_OK)                                                                     \
-            return try_rc_;                                                                        \
+#define TRY(expression)                  \
+    do {                                 \
+        enum err try_rc_ = (expression); \
+        if (try_rc_ != ERR_OK)           \
+            return try_rc_;              \
     } while (0)
 
 #endif

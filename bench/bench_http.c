@@ -307,7 +307,7 @@ static void upload(struct bench *b, const struct dataset_shape *shape, bool own_
     hearth_process_stop(&h);
 }
 
-/* MB/s are of the inflated envelopes, to be compared with inflating and parsing alone (bench_json). */
+/* MB/s are of the inflated envelopes: compare with inflating and parsing alone (bench_json). */
 BENCH(http_ingest_recorded_flat_out, .rows = {8, 200}, .once = true)
 {
     struct hearth_process h;
