@@ -214,6 +214,7 @@ static enum err adding_separate(struct adding *a, const struct selection_part *p
     size_t *first = NULL;
 
     TRY(pieces_by_thread(part, &order, &first));
+    assert(order != NULL && first != NULL);
     for (size_t t = 0; t < part->profile->thread_count; t++) {
         if (first[t] == first[t + 1])
             continue;

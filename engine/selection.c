@@ -218,7 +218,7 @@ static int row_compare(const void *left, const void *right, void *context)
 {
     const struct selection_row *a = left;
     const struct selection_row *b = right;
-    const struct snapshot *snap = context;
+    const struct snapshot *snap = *(const struct snapshot *const *)context;
     struct row x;
     struct row y;
 
@@ -275,7 +275,7 @@ enum err selection_make(const struct snapshot *snap, const struct selection_requ
         return err_set(info, rc, "selection: %s", err_text(rc));
     }
     if (s->row_count > 1)
-        qsort_r(s->rows, s->row_count, sizeof(*s->rows), row_compare, (void *)(uintptr_t)snap);
+        qsort_r(s->rows, s->row_count, sizeof(*s->rows), row_compare, &snap);
     *ret = s;
     return ERR_OK;
 }

@@ -105,6 +105,7 @@ static enum err visit_pieces(struct visit *v)
     if (next == NULL || latest == NULL)
         return v->scratch.failed;
     TRY(visit_cursors(v, &cursors));
+    assert(cursors != NULL);
     for (size_t t = 0; t < p->thread_count; t++)
         latest[t] = PROFILE_NONE;
     for (size_t i = p->sample_count; i-- > 0;) {
@@ -294,6 +295,30 @@ static enum err group_by_profiler(const struct selection *s, size_t **ret_first,
     return ERR_OK;
 }
 
+/* What `rows` leave of a profiler's windows is added to `gaps`. */
+static enum err gaps_of_profiler(const struct selection *s, const struct link_profiler *profiler,
+                                 const uint32_t *rows, size_t row_count, struct span_list *gaps)
+{
+    struct span_list asked = {0};
+    struct span_list covered = {0};
+    struct span_list missing = {0};
+
+    for (size_t t = 0; t < profiler->thread_count; t++)
+        for (size_t i = 0; i < profiler->threads[t].spans.count; i++)
+            TRY(span_list_add(&asked, profiler->threads[t].spans.spans[i], s->arena));
+    for (size_t i = 0; i < row_count; i++) {
+        const struct selection_row *row = &s->rows[rows[i]];
+        if (row->used)
+            TRY(span_list_add(&covered, (struct span_ns){row->start_ns, row->end_ns}, s->arena));
+    }
+    span_list_unite(&asked);
+    span_list_unite(&covered);
+    TRY(span_list_subtract(&asked, &covered, s->arena, &missing));
+    for (size_t i = 0; i < missing.count; i++)
+        TRY(span_list_add(gaps, missing.spans[i], s->arena));
+    return ERR_OK;
+}
+
 static enum err gaps_of_links(const struct selection *s, struct span_list *ret)
 {
     struct span_list gaps = {0};
@@ -301,26 +326,10 @@ static enum err gaps_of_links(const struct selection *s, struct span_list *ret)
     uint32_t *rows = NULL;
 
     TRY(group_by_profiler(s, &first, &rows));
-    for (size_t p = 0; p < s->links->count; p++) {
-        const struct link_profiler *profiler = &s->links->profilers[p];
-        struct span_list asked = {0};
-        struct span_list covered = {0};
-        struct span_list missing = {0};
-        for (size_t t = 0; t < profiler->thread_count; t++)
-            for (size_t i = 0; i < profiler->threads[t].spans.count; i++)
-                TRY(span_list_add(&asked, profiler->threads[t].spans.spans[i], s->arena));
-        for (size_t i = first[p]; i < first[p + 1]; i++) {
-            const struct selection_row *row = &s->rows[rows[i]];
-            struct span_ns span = {row->start_ns, row->end_ns};
-            if (row->used)
-                TRY(span_list_add(&covered, span, s->arena));
-        }
-        span_list_unite(&asked);
-        span_list_unite(&covered);
-        TRY(span_list_subtract(&asked, &covered, s->arena, &missing));
-        for (size_t i = 0; i < missing.count; i++)
-            TRY(span_list_add(&gaps, missing.spans[i], s->arena));
-    }
+    assert(first != NULL && rows != NULL);
+    for (size_t p = 0; p < s->links->count; p++)
+        TRY(gaps_of_profiler(s, &s->links->profilers[p], rows + first[p], first[p + 1] - first[p],
+                             &gaps));
     span_list_unite(&gaps);
     *ret = gaps;
     return ERR_OK;
