@@ -4,6 +4,7 @@
  * thread, forwards to cut the stretch between the two to the windows. Windows of a thread are
  * ascending and disjoint, samples of a thread ascend too, so one cursor a list is enough.
  */
+#include <assert.h>
 #include <inttypes.h>
 
 #include "base/limits.h"
