@@ -33,7 +33,7 @@ def install(folder, stamp, commands):
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if run.returncode != 0:
             errors = [line for line in run.stdout.splitlines()
-                      if "error" in line.lower() and not line.startswith("WARNING")]
+                      if "err" in line.lower() and not line.startswith("WARNING")]
             skip("%s: %s" % (" ".join(command[:4]), (errors or ["no reason given"])[0]))
     with open(done, "w") as file:
         file.write(stamp)
