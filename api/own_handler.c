@@ -9,8 +9,8 @@
 #include "api/own_json.h"
 #include "api/query_params.h"
 #include "base/limits.h"
-#include "engine/selection_export.h"
 #include "engine/sample_sort.h"
+#include "engine/selection_export.h"
 
 #define FLAMEGRAPH_SLICE KIB(64) /* of JSON between two looks at the socket */
 
@@ -24,15 +24,25 @@ struct asking {
     struct errinfo info;
 };
 
-/* Parse, pin a snapshot, find the rows; false when the response holds the refusal. */
+/* Pin a snapshot; false when the response holds the refusal. */
+static bool asking_pin(struct asking *a)
+{
+    a->snap = snapshot_acquire(a->c->app->store);
+    if (a->snap != NULL)
+        return true;
+    (void)err_set(&a->info, ERR_NOMEM, "snapshot: %s", err_text(ERR_NOMEM));
+    http_problem_of(a->r, ERR_NOMEM, &a->info);
+    return false;
+}
+
+/* Parse and pin a snapshot; false when the response holds the refusal. */
 static bool asking_begin(struct asking *a, struct handler_context *c, const struct http_request *q,
                          struct http_response *r, unsigned allowed, size_t limit_default)
 {
     *a = (struct asking){.c = c, .r = r};
     if (!query_params_parse(q, allowed, limit_default, c->arena, &a->params, r))
         return false;
-    a->snap = snapshot_acquire(c->app->store);
-    return true;
+    return asking_pin(a);
 }
 
 static enum err asking_select(struct asking *a)
@@ -106,7 +116,8 @@ void handle_projects(struct handler_context *c, const struct http_request *q,
         http_problem(r, 400, "unknown_parameter", "this route takes no parameters");
         return;
     }
-    a.snap = snapshot_acquire(c->app->store);
+    if (!asking_pin(&a))
+        return;
     enum err rc = snapshot_list_projects(a.snap, c->arena, &list, &count);
     if (rc == ERR_OK) {
         struct json_writer w = answer_json(r);

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 
+#include "base/limits.h"
 #include "engine/json_reader.h"
 #include "tests/support/hand_profile.h"
 #include "tests/support/own_api.h"
@@ -226,5 +227,73 @@ Test(own_handler, charts_functions_usage_and_profiles)
     cr_assert_eq(a.status, 400);
     a = own_api_get(&q, "openapi.json");
     assert_member(&a, "openapi", "\"3.1.0\"");
+    query_store_close(&q);
+}
+
+static const char *const everything[] = {
+    "projects",
+    "projects/2/profilers",
+    "projects/2/chunks",
+    "projects/2/flamegraph",
+    "projects/2/flamegraph?threads=separate",
+    "projects/2/flamegraph?format=folded",
+    "projects/2/flamegraph?trace_id=ab00000000000000000000000000003c",
+    "projects/2/flamechart?profiler_id=ab000000000000000000000000000001",
+    "projects/2/functions",
+    "projects/2/usage",
+    "projects/2/transactions",
+    "projects/2/profiles/ab00000000000000000000000000000a",
+};
+
+/* However little a request may hold: the whole answer or a refusal, and all of it given back. */
+Test(own_handler, any_ceiling_of_memory_gives_an_answer_or_a_refusal)
+{
+    struct query_store q;
+
+    open_example(&q);
+    for (size_t i = 0; i < sizeof(everything) / sizeof(everything[0]); i++) {
+        struct own_answer whole = own_api_get(&q, everything[i]);
+        unsigned refused = 0;
+        for (size_t max = 1024; max < MIB(4); max += max / 4) {
+            struct mem_budget budget;
+            struct mem_account account;
+            bool mine = max % 2 == 0; /* the account's ceiling, or that of all requests */
+            mem_budget_init(&budget, mine ? MIB(64) : max);
+            mem_account_init(&account, &budget, mine ? max : MIB(64));
+            struct own_answer a = own_api_get_within(&q, everything[i], &account);
+            cr_assert_eq(account.held, 0, "%s within %zu", everything[i], max);
+            if (a.status == 200) {
+                cr_assert(bytes_equal(a.body, whole.body), "%s within %zu: %.*s", everything[i],
+                          max, (int)a.body.len, a.body.data);
+                continue;
+            }
+            refused++;
+            cr_assert_eq(a.status, mine ? 413 : 503, "%s within %zu: %d", everything[i], max,
+                         a.status);
+        }
+        cr_assert(refused > 0, "%s fits anywhere", everything[i]);
+        cr_assert_eq(own_api_get(&q, everything[i]).status, 200);
+    }
+    query_store_close(&q);
+}
+
+Test(own_handler, any_failed_allocation_is_a_503)
+{
+    struct query_store q;
+
+    open_example(&q);
+    for (size_t i = 0; i < sizeof(everything) / sizeof(everything[0]); i++) {
+        int status = 0;
+        for (size_t nth = 1; status != 200; nth++) {
+            mem_fail_at(nth);
+            struct own_answer a = own_api_get(&q, everything[i]);
+            mem_fail_at(0);
+            q.arena.failed = ERR_OK; /* the copy of the answer may be what failed */
+            status = a.status;
+            cr_assert(status == 200 || status == 503, "%s, allocation %zu: %d %.*s", everything[i],
+                      nth, status, (int)a.body.len, a.body.data);
+            cr_assert_lt(nth, 1000);
+        }
+    }
     query_store_close(&q);
 }

@@ -131,7 +131,8 @@ static int64_t random_moment(struct rng *rng)
            (rng_chance(rng, 50) ? 0 : rng_range(rng, 0, 999999999));
 }
 
-/* Sample times ascend over all threads; some are equal. Chunks hold doubles: 238 ns apart. */
+/* Sample times mostly ascend over all threads; some are equal. Chunks hold doubles: 238 ns apart.
+ * Transaction profiles step back now and then, as browsers do. */
 static void random_samples(struct rng *rng, struct model_profile *p, struct hand_profile *h)
 {
     double when = BASE_S + (double)rng_range(rng, 0, 10000) / 1000;
@@ -147,6 +148,8 @@ static void random_samples(struct rng *rng, struct model_profile *p, struct hand
             when += (double)rng_range(rng, 1, 40000000) / 1e8;
             elapsed += rng_below(rng, 400000000);
         }
+        if (elapsed > 300000000 && rng_chance(rng, 3))
+            elapsed -= rng_below(rng, 300000000);
         if (last_stack == PROFILE_NONE || rng_chance(rng, 70)) {
             char leaf_first[16] = "";
             unsigned depth = rng_chance(rng, 15) ? 0 : (unsigned)rng_range(rng, 1, 7);
@@ -163,8 +166,11 @@ static void random_samples(struct rng *rng, struct model_profile *p, struct hand
         s->ns = p->kind == PROFILE_CHUNK ? (int64_t)(when * 1e9)
                                          : h->profile.timestamp_ns + (int64_t)elapsed;
     }
-    p->start_ns = p->samples[0].ns;
-    p->end_ns = p->samples[p->sample_count - 1].ns;
+    p->start_ns = INT64_MAX;
+    for (unsigned i = 0; i < p->sample_count; i++) {
+        p->start_ns = p->samples[i].ns < p->start_ns ? p->samples[i].ns : p->start_ns;
+        p->end_ns = p->samples[i].ns > p->end_ns ? p->samples[i].ns : p->end_ns;
+    }
 }
 
 static void random_tags(struct rng *rng, struct model_profile *p, struct hand_profile *h)
@@ -505,6 +511,23 @@ static void model_sample(struct paths *a, const char *tree, const char *thread,
         model_count(a, tree, thread, s->stack, s->ns, s->ns, true);
 }
 
+/* Those of one thread by time, equal times as they came. */
+static unsigned samples_of(const struct model_profile *p, unsigned thread,
+                           const struct model_sample *ret[64])
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < p->sample_count; i++) {
+        if (p->samples[i].thread != thread)
+            continue;
+        unsigned at = count++;
+        for (; at > 0 && ret[at - 1]->ns > p->samples[i].ns; at--)
+            ret[at] = ret[at - 1];
+        ret[at] = &p->samples[i];
+    }
+    return count;
+}
+
 static void model_answer(const struct model *m, const struct question *q, bool separate,
                          struct paths *ret)
 {
@@ -522,15 +545,11 @@ static void model_answer(const struct model *m, const struct question *q, bool s
             if (!texts_accept(q->request.threads, p->thread_id[t]))
                 continue;
             unsigned count = windows_of(m, q, p, p->thread_id[t], windows);
-            const struct model_sample *held = NULL;
-            for (unsigned i = 0; i < p->sample_count; i++) {
-                if (p->samples[i].thread != t)
-                    continue;
-                if (held != NULL)
-                    model_sample(ret, separate ? thread : "", thread, held, p->samples[i].ns,
-                                 windows, count);
-                held = &p->samples[i];
-            }
+            const struct model_sample *own[64];
+            unsigned own_count = samples_of(p, t, own);
+            for (unsigned i = 0; i + 1 < own_count; i++)
+                model_sample(ret, separate ? thread : "", thread, own[i], own[i + 1]->ns, windows,
+                             count);
         }
     }
 }

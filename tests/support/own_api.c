@@ -47,6 +47,7 @@ static handler_fn route_of(struct bytes path, struct http_request *q)
     abort();
 }
 
+/* The pieces of the body in one; what a failure cuts off is missing. */
 static struct bytes drain(struct http_response *r, struct arena *arena)
 {
     struct buffer whole;
@@ -54,9 +55,8 @@ static struct bytes drain(struct http_response *r, struct arena *arena)
 
     buffer_init(&whole, SIZE_MAX, NULL);
     buffer_put(&whole, buffer_bytes(&r->body));
-    while (!done)
-        if (r->source.next(r->source.self, &whole, &done) != ERR_OK)
-            abort();
+    while (!done && r->source.next(r->source.self, &whole, &done) == ERR_OK)
+        ;
     struct bytes copy = arena_copy(arena, buffer_bytes(&whole));
     buffer_close(&whole);
     return copy;
@@ -64,13 +64,20 @@ static struct bytes drain(struct http_response *r, struct arena *arena)
 
 struct own_answer own_api_get(struct query_store *q, const char *target)
 {
+    return own_api_get_within(q, target, NULL);
+}
+
+struct own_answer own_api_get_within(struct query_store *q, const char *target,
+                                     struct mem_account *account)
+{
+    struct arena arena;
     struct http_field params[PARAMS_MAX];
     struct http_request request = {.method = HTTP_METHOD_GET, .params = params};
     struct http_response response;
     struct app app = {.store = q->store};
     atomic_bool canceled = false;
     struct handler_context context = {
-        .app = &app, .arena = &q->arena, .account = NULL, .canceled = &canceled};
+        .app = &app, .arena = &arena, .account = account, .canceled = &canceled};
     struct bytes query = bytes_of_text(target);
     struct bytes path = take_until(&query, '?');
     handler_fn handler = route_of(path, &request);
@@ -80,17 +87,19 @@ struct own_answer own_api_get(struct query_store *q, const char *target)
         struct bytes name = take_until(&pair, '=');
         params[request.param_count++] = (struct http_field){name, pair};
     }
-    http_response_init(&response, NULL);
+    arena_init(&arena, SIZE_MAX, account);
+    http_response_init(&response, account);
     handler(&context, &request, &response);
     struct bytes disposition = http_response_find(&response, "Content-Disposition");
     struct own_answer answer = {
         .status = response.status,
         .type = response.content_type == NULL ? BYTES("") : bytes_of_text(response.content_type),
-        .disposition = disposition.data == NULL ? BYTES("") : disposition,
+        .disposition = arena_copy(&q->arena, disposition),
         .streamed = response.source.next != NULL,
         .body = drain(&response, &q->arena),
     };
     http_response_close(&response);
+    arena_close(&arena);
     return answer;
 }
 

@@ -16,6 +16,9 @@ struct own_answer {
 /* `target` is what follows /api/v1/: "projects/2/flamegraph?profiler_id=..."; values as they are,
  * without percent escapes. The answer lives in the store's arena. */
 struct own_answer own_api_get(struct query_store *q, const char *target);
+/* The same with all memory of the request from `account`. */
+struct own_answer own_api_get_within(struct query_store *q, const char *target,
+                                     struct mem_account *account);
 /* The value of a member of the body, "a.b.c"; data NULL when there is none. */
 struct bytes own_answer_find(const struct own_answer *a, const char *path);
 
