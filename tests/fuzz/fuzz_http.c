@@ -98,7 +98,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes input = bytes_of(data + 1, size - 1);
     struct seen one = run(input, data[0]);
     struct seen two = run(input, (uint64_t)data[0] + 1000);
-    assert(one.requests == two.requests && one.hash == two.hash && one.refusal == two.refusal);
+    /* of two faults close to each other, the cut decides which is met first */
+    assert(one.requests == two.requests && one.hash == two.hash);
+    assert((one.refusal == 0) == (two.refusal == 0));
     (void)one;
     (void)two;
     return 0;

@@ -11,7 +11,7 @@ import threading
 import time
 import zlib
 
-from running import Hearth, Reader, arguments, auth, check, chunk, envelope, plain_program
+from running import SCALE, Hearth, Reader, arguments, auth, check, chunk, envelope, plain_program
 
 program, _ = arguments()
 program = plain_program(program)
@@ -75,8 +75,10 @@ class Watch(threading.Thread):
             time.sleep(0.01)
 
 
-def upload(h, parts, total, headers, statuses, lock):
+def upload(h, body, statuses, lock):
+    parts, total, headers = body
     head = "POST /api/1/envelope/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % total
+    headers = list(headers)
     head += "".join("%s: %s\r\n" % p for p in headers + auth())
     status = 0
     try:
@@ -94,12 +96,13 @@ def upload(h, parts, total, headers, statuses, lock):
         statuses[status] = statuses.get(status, 0) + 1
 
 
-def storm(h, name, parts, total, headers, allowed, wanted, clients=CLIENTS):
+def storm(h, name, bodies, allowed, wanted, clients=CLIENTS):
+    """`bodies`: (parts, total size, headers) each; client i sends the i-th, round and round."""
     statuses, lock, start = {}, threading.Lock(), time.time()
     watch = Watch(h)
     watch.start()
-    threads = [threading.Thread(target=upload, args=(h, parts, total, headers, statuses, lock))
-               for _ in range(clients)]
+    threads = [threading.Thread(target=upload, args=(h, bodies[i % len(bodies)], statuses, lock))
+               for i in range(clients)]
     [t.start() for t in threads]
     [t.join() for t in threads]
     watch.stop = True
@@ -120,10 +123,7 @@ check(idle < 20 * MIB, "idle memory")
 
 profile = envelope([("profile_chunk", big_profile(50 * MIB - 4096))])
 print("profile: %.1f MiB" % (len(profile) / MIB))
-storm(h, "profile", lambda: [profile], len(profile), [], {200, 503, -1}, {200, 503})
-coded = gzip.compress(profile, 1)
-storm(h, "profile gzip", lambda: [coded], len(coded), [("Content-Encoding", "gzip")], {200, 503, -1}, {200, 503})
-
+storm(h, "profile", [(lambda: [profile], len(profile), [])], {200, 503, -1}, {200, 503})
 attachment = os.urandom(MIB)
 count, size = 25, 8 * MIB - 200
 item = json.dumps({"type": "attachment", "length": size, "filename": "x"}).encode() + b"\n"
@@ -138,10 +138,11 @@ def attachments():
         yield b"\n"
 
 
-storm(h, "attachments", attachments, 3 + count * (len(item) + size + 1), [], {200}, {200}, clients=20)
-for coding, bomb in bombs().items():
-    storm(h, "bomb " + coding, lambda bomb=bomb: [bomb], len(bomb), [("Content-Encoding", coding)],
-          {413, 503}, {413}, clients=40)
+storm(h, "attachments", [(attachments, 3 + count * (len(item) + size + 1), [])], {200}, {200},
+      clients=20 * SCALE)
+mixed = dict(bombs(), gzip2=gzip.compress(profile, 1))
+storm(h, "bombs", [(lambda body=body: [body], len(body), [("Content-Encoding", name.rstrip("2"))])
+                   for name, body in mixed.items()], {200, 413, 503}, {413})
 
 body = envelope([("profile_chunk", json.dumps(chunk("d" * 32, "e" * 32, 1796229505.5)).encode())])
 check(h.request("POST", "/api/1/envelope/", auth(), body)[0] == 200, "ordinary uploads go on")
