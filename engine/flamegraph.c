@@ -186,16 +186,12 @@ static void adding_forget(struct adding *a)
     a->visited_count = 0;
 }
 
-/* The pieces' numbers, thread by thread; *ret_first[t] to [t + 1] are those of thread t. */
-static enum err pieces_by_thread(const struct selection_part *part, uint32_t **ret_order,
-                                 size_t **ret_first)
+/* The pieces' numbers, thread by thread: those of thread t are [first[t], first[t + 1]). `first`
+ * has two more entries than there are threads. */
+static void pieces_by_thread(const struct selection_part *part, uint32_t *order, size_t *first)
 {
     const struct profile *p = part->profile;
-    uint32_t *order = ARENA_ARRAY(part->scratch, part->piece_count, uint32_t);
-    size_t *first = ARENA_ARRAY(part->scratch, p->thread_count + 2, size_t);
 
-    if (order == NULL || first == NULL)
-        return part->scratch->failed;
     memset(first, 0, (p->thread_count + 2) * sizeof(*first));
     for (size_t i = 0; i < part->piece_count; i++)
         first[p->sample_thread[part->pieces[i].sample] + 2]++;
@@ -203,18 +199,16 @@ static enum err pieces_by_thread(const struct selection_part *part, uint32_t **r
         first[t] += first[t - 1];
     for (size_t i = 0; i < part->piece_count; i++)
         order[first[p->sample_thread[part->pieces[i].sample] + 1]++] = (uint32_t)i;
-    *ret_order = order;
-    *ret_first = first;
-    return ERR_OK;
 }
 
 static enum err adding_separate(struct adding *a, const struct selection_part *part)
 {
-    uint32_t *order = NULL;
-    size_t *first = NULL;
+    uint32_t *order = ARENA_ARRAY(part->scratch, part->piece_count, uint32_t);
+    size_t *first = ARENA_ARRAY(part->scratch, part->profile->thread_count + 2, size_t);
 
-    TRY(pieces_by_thread(part, &order, &first));
-    assert(order != NULL && first != NULL);
+    if (order == NULL || first == NULL)
+        return part->scratch->failed;
+    pieces_by_thread(part, order, first);
     for (size_t t = 0; t < part->profile->thread_count; t++) {
         if (first[t] == first[t + 1])
             continue;

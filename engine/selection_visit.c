@@ -4,7 +4,6 @@
  * thread, forwards to cut the stretch between the two to the windows. Windows of a thread are
  * ascending and disjoint, samples of a thread ascend too, so one cursor a list is enough.
  */
-#include <assert.h>
 #include <inttypes.h>
 
 #include "base/limits.h"
@@ -42,15 +41,15 @@ static bool thread_wanted(const struct selection_request *q, struct bytes id)
     return q->threads.count == 0;
 }
 
-/* Which windows concern each thread of the profile. */
-static enum err visit_cursors(struct visit *v, struct cursor **ret)
+/* Which windows concern each thread of the profile; NULL when the scratch has failed. */
+static struct cursor *visit_cursors(struct visit *v)
 {
     const struct profile *p = v->profile;
     const struct selection_row *row = v->row;
     struct cursor *cursors = ARENA_ARRAY(&v->scratch, p->thread_count, struct cursor);
 
     if (cursors == NULL)
-        return v->scratch.failed;
+        return NULL;
     uint32_t at = 0;
     while (at < row->window_count && row->windows[at].thread.data == NULL)
         at++;
@@ -70,8 +69,7 @@ static enum err visit_cursors(struct visit *v, struct cursor **ret)
             }
         }
     }
-    *ret = cursors;
-    return ERR_OK;
+    return cursors;
 }
 
 /* Cut [start, end) of one sample to windows[*at, last); *at moves past windows that are over. */
@@ -99,14 +97,12 @@ static void visit_cut(struct visit *v, uint32_t sample, struct span_ns span, uin
 static enum err visit_pieces(struct visit *v)
 {
     const struct profile *p = v->profile;
-    struct cursor *cursors = NULL;
     uint32_t *next = ARENA_ARRAY(&v->scratch, p->sample_count, uint32_t);
     uint32_t *latest = ARENA_ARRAY(&v->scratch, p->thread_count, uint32_t);
+    struct cursor *cursors = visit_cursors(v);
 
-    if (next == NULL || latest == NULL)
+    if (next == NULL || latest == NULL || cursors == NULL)
         return v->scratch.failed;
-    TRY(visit_cursors(v, &cursors));
-    assert(cursors != NULL);
     for (size_t t = 0; t < p->thread_count; t++)
         latest[t] = PROFILE_NONE;
     for (size_t i = p->sample_count; i-- > 0;) {
@@ -272,16 +268,12 @@ static enum err gaps_of_window(const struct selection *s, struct span_list *ret)
     return span_list_subtract(&asked, &covered, s->arena, ret);
 }
 
-/* Rows' numbers gathered by the profiler that links led to: [first[p], first[p + 1]). */
-static enum err group_by_profiler(const struct selection *s, size_t **ret_first,
-                                  uint32_t **ret_rows)
+/* Rows' numbers gathered by the profiler that links led to: [first[p], first[p + 1]). `first` has
+ * two more entries than there are profilers. */
+static void group_by_profiler(const struct selection *s, size_t *first, uint32_t *rows)
 {
     size_t profilers = s->links->count;
-    size_t *first = ARENA_ARRAY(s->arena, profilers + 2, size_t);
-    uint32_t *rows = ARENA_ARRAY(s->arena, s->row_count, uint32_t);
 
-    if (first == NULL || rows == NULL)
-        return s->arena->failed;
     memset(first, 0, (profilers + 2) * sizeof(*first));
     for (size_t i = 0; i < s->row_count; i++)
         if (s->rows[i].linked != PROFILE_NONE)
@@ -291,9 +283,6 @@ static enum err group_by_profiler(const struct selection *s, size_t **ret_first,
     for (size_t i = 0; i < s->row_count; i++)
         if (s->rows[i].linked != PROFILE_NONE)
             rows[first[s->rows[i].linked + 1]++] = (uint32_t)i;
-    *ret_first = first;
-    *ret_rows = rows;
-    return ERR_OK;
 }
 
 /* What `rows` leave of a profiler's windows is added to `gaps`. */
@@ -323,11 +312,12 @@ static enum err gaps_of_profiler(const struct selection *s, const struct link_pr
 static enum err gaps_of_links(const struct selection *s, struct span_list *ret)
 {
     struct span_list gaps = {0};
-    size_t *first = NULL;
-    uint32_t *rows = NULL;
+    size_t *first = ARENA_ARRAY(s->arena, s->links->count + 2, size_t);
+    uint32_t *rows = ARENA_ARRAY(s->arena, s->row_count, uint32_t);
 
-    TRY(group_by_profiler(s, &first, &rows));
-    assert(first != NULL && rows != NULL);
+    if (first == NULL || rows == NULL)
+        return s->arena->failed;
+    group_by_profiler(s, first, rows);
     for (size_t p = 0; p < s->links->count; p++)
         TRY(gaps_of_profiler(s, &s->links->profilers[p], rows + first[p], first[p + 1] - first[p],
                              &gaps));
