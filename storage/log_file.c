@@ -14,7 +14,8 @@
 
 #define WRITE_BUFFER_SIZE KIB(256)
 #define WRITE_DIRECT_FROM KIB(64) /* larger parts are written without a copy */
-#define WINDOW_SIZE       KIB(32) /* a scan reads at least this much at once */
+#define WINDOW_SIZE       KIB(32) /* a scan reads at least this much at once, */
+#define WINDOW_SIZE_SMALL KIB(4)  /* or this much where it skips more than that between */
 #define HEADER_CRC_OFFSET (FORMAT_LOG_HEADER_SIZE - 4)
 #define BATCH_CRC_OFFSET  (FORMAT_BATCH_HEADER_SIZE - 4)
 
@@ -288,6 +289,7 @@ struct window {
     struct log_file *f;
     uint64_t end; /* of the part to scan */
     uint64_t offset;
+    size_t step; /* least size of a read */
     struct buffer bytes;
 };
 
@@ -298,7 +300,7 @@ static enum err window_get(struct window *w, uint64_t offset, size_t size, struc
         return err_set(info, ERR_CORRUPT, "cut short, %zu bytes expected", size);
     if (offset < w->offset || offset + size > w->offset + w->bytes.len) {
         uint64_t left = w->end - offset;
-        size_t wanted = size > WINDOW_SIZE ? size : WINDOW_SIZE;
+        size_t wanted = size > w->step ? size : w->step;
         wanted = wanted > left ? (size_t)left : wanted;
         buffer_clear(&w->bytes);
         void *to = buffer_extend(&w->bytes, wanted);
@@ -408,6 +410,8 @@ static enum err scan_batch(struct scanner *s, uint64_t offset, uint64_t *ret_end
                               .blocks_offset = blocks,
                               .blocks_size = h.blocks_size};
     TRY(s->scan->on_batch(s->scan->self, &batch, info));
+    bool skips = !s->scan->verify_blocks && h.blocks_size > 2 * WINDOW_SIZE_SMALL;
+    s->window.step = skips ? WINDOW_SIZE_SMALL : WINDOW_SIZE;
     *ret_end = blocks + h.blocks_size;
     return ERR_OK;
 }
@@ -459,7 +463,8 @@ enum err log_file_scan(struct log_file *f, const struct log_scan *scan, struct l
                        struct errinfo *info)
 {
     assert(f->facts.size == FORMAT_LOG_HEADER_SIZE);
-    struct scanner s = {.window = {.f = f, .end = f->facts.file_size}, .scan = scan};
+    struct scanner s = {.window = {.f = f, .end = f->facts.file_size, .step = WINDOW_SIZE},
+                        .scan = scan};
     if (scan->size_max != 0 && scan->size_max < s.window.end)
         s.window.end = scan->size_max;
     struct log_cut cut = {0};

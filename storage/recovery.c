@@ -164,6 +164,10 @@ static enum err scan_log(struct recovery *r, size_t at, struct errinfo *info)
         .size_max = size_by_successor(r->out, at), .self = r, .on_batch = on_batch};
     scan.verify_blocks = scan.size_max == 0;
     struct log_cut cut = {0};
+    uint64_t file_size = log_file_facts(log).file_size;
+    if (scan.size_max != 0 && file_size > scan.size_max)
+        log_info("store", "log_end_ignored file=%s bytes=%" PRIu64, log_file_name(log),
+                 file_size - scan.size_max);
     r->log = (uint32_t)at;
     TRY(log_file_scan(log, &scan, &cut, info));
     if (cut.size > 0)

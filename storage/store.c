@@ -190,9 +190,29 @@ void store_get_stats(struct store *s, struct store_stats *ret)
 
 /* ---- the open log ---- */
 
+/* The folder may be new: its name must last as well. Often nobody may read the folder above, then
+ * it was not made by us a moment ago. */
+static void sync_parent(struct store *s)
+{
+    const char *slash = strrchr(s->dir, '/');
+    struct errinfo reason = {0};
+    size_t len = slash == NULL ? 1 : (size_t)(slash - s->dir);
+    char *parent = mem_alloc(len + 2);
+    enum err rc = ERR_NOMEM;
+    if (parent != NULL) {
+        (void)snprintf(parent, len + 2, "%.*s", (int)len, slash == NULL ? "." : s->dir);
+        rc = s->vfs->sync_dir(s->vfs, len == 0 ? "/" : parent, &reason);
+    }
+    mem_free(parent);
+    if (rc != ERR_OK)
+        log_warn("store", "folder_above_not_synced %s", reason.text);
+}
+
 static enum err create_log(struct store *s, struct errinfo *info)
 {
     uint64_t sequence = s->last_sequence + 1;
+    if (sequence == 1)
+        sync_parent(s);
     struct log_file *log = NULL;
     if (stable_array_reserve(&s->logs, (size_t)s->log_count + 1) != ERR_OK)
         return err_set(info, ERR_NOMEM, "store: out of memory");

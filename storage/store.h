@@ -124,6 +124,7 @@ struct row {
 /* Rows are named by ordinals, in arrival order, stable for the life of the store. */
 typedef uint32_t row_id;
 
+/* NULL: out of memory. */
 struct snapshot *snapshot_acquire(struct store *s);
 void snapshot_release(struct snapshot *snap); /* NULL is fine */
 
@@ -165,7 +166,8 @@ enum err snapshot_find_links_of_trace(const struct snapshot *snap, uint64_t proj
 enum err snapshot_find_links(const struct snapshot *snap, uint64_t project_id, int64_t start_ns,
                              int64_t end_ns, struct arena *arena, struct link_list *ret) MUST_CHECK;
 
-/* Projects with rows or links, ascending; and the profilers of one, by id. */
+/* Projects with rows or links, ascending; and the profilers of one, by id. Both count rows one by
+ * one: O(rows of the store), O(profilers of the store + rows of the project). */
 struct profiler_summary {
     struct uuid profiler_id;
     int64_t start_ns;

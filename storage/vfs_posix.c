@@ -267,10 +267,10 @@ static enum err take_lock(int fd, const char *path, struct errinfo *info)
             return held_by_another(fd, info);
         return fail(info, path, "lock");
     }
-    char text[24];
+    char text[24]; /* a full disk may refuse it, and must not keep anybody from reading */
     int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len)
-        return fail(info, path, "write");
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)len, 0) != len)
+        (void)!ftruncate(fd, 0);
     return ERR_OK;
 }
 
