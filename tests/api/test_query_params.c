@@ -1,5 +1,6 @@
-#include <criterion/criterion.h>
 #include <stdio.h>
+
+#include <criterion/criterion.h>
 
 #include "api/http_response.h"
 #include "api/query_params.h"
