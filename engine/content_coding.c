@@ -62,18 +62,34 @@ static enum err too_large(struct errinfo *info, enum content_coding coding, size
 
 #define BLOCK_HEADER 16 /* keeps the alignment malloc gives */
 
+/* Whom a library's memory is counted against, and why it got none the last time it did not. */
+struct library_memory {
+    struct mem_account *account;
+    enum err failed;
+};
+
+/* After a library could not begin or go on for want of memory: never ERR_OK. */
+static enum err failure(const struct library_memory *m)
+{
+    return m->failed == ERR_OK ? ERR_NOMEM : m->failed;
+}
+
 static void *counted_alloc(void *opaque, size_t size)
 {
-    struct mem_account *account = opaque;
+    struct library_memory *m = opaque;
     size_t whole;
     if (!size_add(size, BLOCK_HEADER, &whole))
         return NULL;
-    if (account != NULL && mem_account_reserve(account, whole) != ERR_OK)
+    enum err rc = m->account == NULL ? ERR_OK : mem_account_reserve(m->account, whole);
+    if (rc != ERR_OK) {
+        m->failed = rc;
         return NULL;
+    }
     uint8_t *block = mem_alloc(whole);
     if (block == NULL) {
-        if (account != NULL)
-            mem_account_release(account, whole);
+        m->failed = ERR_NOMEM;
+        if (m->account != NULL)
+            mem_account_release(m->account, whole);
         return NULL;
     }
     memcpy(block, &whole, sizeof(whole));
@@ -82,15 +98,15 @@ static void *counted_alloc(void *opaque, size_t size)
 
 static void counted_free(void *opaque, void *address)
 {
-    struct mem_account *account = opaque;
+    struct library_memory *m = opaque;
     if (address == NULL)
         return;
     uint8_t *block = (uint8_t *)address - BLOCK_HEADER;
     size_t whole;
     memcpy(&whole, block, sizeof(whole));
     mem_free(block);
-    if (account != NULL)
-        mem_account_release(account, whole);
+    if (m->account != NULL)
+        mem_account_release(m->account, whole);
 }
 
 static voidpf zlib_alloc(voidpf opaque, uInt items, uInt size)
@@ -213,11 +229,23 @@ static enum err whole_zstd(struct bytes body, size_t limit, struct buffer *out)
     return rc;
 }
 
+/* Why a decoder gave up. */
+static enum err brotli_error(const BrotliDecoderState *d, const struct library_memory *m)
+{
+    BrotliDecoderErrorCode code = BrotliDecoderGetErrorCode(d);
+    bool memory = code <= BROTLI_DECODER_ERROR_ALLOC_CONTEXT_MODES &&
+                  code >= BROTLI_DECODER_ERROR_ALLOC_BLOCK_TYPE_TREES;
+    if (!memory)
+        return ERR_MALFORMED;
+    return failure(m);
+}
+
 static enum err whole_brotli(struct bytes body, size_t limit, struct buffer *out)
 {
-    BrotliDecoderState *d = BrotliDecoderCreateInstance(counted_alloc, counted_free, out->account);
+    struct library_memory m = {.account = out->account};
+    BrotliDecoderState *d = BrotliDecoderCreateInstance(counted_alloc, counted_free, &m);
     if (d == NULL)
-        return ERR_NOMEM;
+        return failure(&m);
     enum err rc = ERR_OK;
     const uint8_t *in = body.data;
     size_t in_left = body.len;
@@ -237,6 +265,8 @@ static enum err whole_brotli(struct bytes body, size_t limit, struct buffer *out
         more = result == BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT;
         if (more && room >= limit)
             rc = ERR_LIMIT;
+        else if (result == BROTLI_DECODER_RESULT_ERROR)
+            rc = brotli_error(d, &m);
         else if (!more && (result != BROTLI_DECODER_RESULT_SUCCESS || in_left != 0))
             rc = ERR_MALFORMED;
         wanted = room > limit / 2 ? limit : 2 * room;
@@ -278,7 +308,7 @@ enum err content_decode_whole(enum content_coding coding, struct bytes body, str
 
 struct content_decoder {
     enum content_coding coding;
-    struct mem_account *account;
+    struct library_memory memory;
     size_t size_max;
     size_t size;     /* decoded so far */
     size_t reserved; /* for what the library allocates itself */
@@ -292,16 +322,16 @@ static enum err open_zlib(struct content_decoder *d)
 {
     d->zlib.zalloc = zlib_alloc;
     d->zlib.zfree = zlib_free;
-    d->zlib.opaque = d->account;
+    d->zlib.opaque = &d->memory;
     int window = d->coding == CODING_GZIP ? 15 + 16 : 15; /* + 16: gzip header and trailer */
     int rc = inflateInit2(&d->zlib, window);
-    return rc == Z_OK ? ERR_OK : ERR_NOMEM;
+    return rc == Z_OK ? ERR_OK : failure(&d->memory);
 }
 
 static enum err open_zstd(struct content_decoder *d)
 {
-    if (d->account != NULL)
-        TRY(mem_account_reserve(d->account, ZSTD_STREAM_SIZE));
+    if (d->memory.account != NULL)
+        TRY(mem_account_reserve(d->memory.account, ZSTD_STREAM_SIZE));
     d->reserved = ZSTD_STREAM_SIZE;
     d->zstd = ZSTD_createDCtx();
     if (d->zstd == NULL)
@@ -316,8 +346,8 @@ static enum err open_coding(struct content_decoder *d)
     case CODING_GZIP:
     case CODING_DEFLATE: return open_zlib(d);
     case CODING_BR:
-        d->brotli = BrotliDecoderCreateInstance(counted_alloc, counted_free, d->account);
-        return d->brotli == NULL ? ERR_NOMEM : ERR_OK;
+        d->brotli = BrotliDecoderCreateInstance(counted_alloc, counted_free, &d->memory);
+        return d->brotli == NULL ? failure(&d->memory) : ERR_OK;
     case CODING_ZSTD: return open_zstd(d);
     case CODING_IDENTITY: d->ended = true; break;
     }
@@ -332,7 +362,7 @@ enum err content_decoder_create(enum content_coding coding, size_t limit,
     if (d == NULL)
         return err_set(info, ERR_NOMEM, "%s: no memory", content_coding_name(coding));
     d->coding = coding;
-    d->account = account;
+    d->memory.account = account;
     d->size_max = limit;
     enum err rc = open_coding(d);
     if (rc != ERR_OK) {
@@ -380,12 +410,7 @@ static enum err feed_brotli(struct content_decoder *d, struct bytes in, size_t *
     *ret_in = in.len - in_left;
     *ret_out = out_size - out_left;
     d->ended = rc == BROTLI_DECODER_RESULT_SUCCESS;
-    if (rc != BROTLI_DECODER_RESULT_ERROR)
-        return ERR_OK;
-    BrotliDecoderErrorCode code = BrotliDecoderGetErrorCode(d->brotli);
-    bool memory = code <= BROTLI_DECODER_ERROR_ALLOC_CONTEXT_MODES &&
-                  code >= BROTLI_DECODER_ERROR_ALLOC_BLOCK_TYPE_TREES;
-    return memory ? ERR_NOMEM : ERR_MALFORMED;
+    return rc == BROTLI_DECODER_RESULT_ERROR ? brotli_error(d->brotli, &d->memory) : ERR_OK;
 }
 
 static enum err feed_zstd(struct content_decoder *d, struct bytes in, size_t *ret_in, uint8_t *out,
@@ -427,8 +452,9 @@ enum err content_decoder_feed(struct content_decoder *d, struct bytes in, size_t
     case CODING_ZSTD: rc = feed_zstd(d, in, ret_in, out, out_size, ret_out); break;
     case CODING_IDENTITY: rc = feed_identity(in, ret_in, out, out_size, ret_out); break;
     }
-    if (rc == ERR_NOMEM)
-        return err_set(info, rc, "%s: no room for its window", content_coding_name(d->coding));
+    if (rc == ERR_NOMEM || rc == ERR_BUSY || rc == ERR_LIMIT) /* its state is lost with it */
+        return err_set(info, ERR_NOMEM, "%s: no room for its window",
+                       content_coding_name(d->coding));
     if (rc != ERR_OK)
         return damaged(info, d->coding);
     if (*ret_out > d->size_max - d->size)
@@ -451,7 +477,7 @@ void content_decoder_destroy(struct content_decoder *d)
     if (d->brotli != NULL)
         BrotliDecoderDestroyInstance(d->brotli);
     ZSTD_freeDCtx(d->zstd);
-    if (d->account != NULL && d->reserved > 0)
-        mem_account_release(d->account, d->reserved);
+    if (d->memory.account != NULL && d->reserved > 0)
+        mem_account_release(d->memory.account, d->reserved);
     mem_free(d);
 }
