@@ -103,12 +103,13 @@ static bool ids_equal(const void *self, uint32_t id, const void *key)
 
 static uint64_t hash_of_run(const void *self, uint32_t id)
 {
-    return index_key_hash(self, &index_run(self, id)->key);
+    struct index_key key = index_run_key(index_run(self, id));
+    return index_key_hash(self, &key);
 }
 
 static bool run_equals(const void *self, uint32_t id, const void *key)
 {
-    return same_key(index_run(self, id)->key, key);
+    return same_key(index_run_key(index_run(self, id)), key);
 }
 
 static uint64_t hash_of_span(const void *self, uint32_t id)
@@ -353,8 +354,11 @@ static void add_to_run(struct log_index *ix, struct index_key key, struct run_en
     bool fresh = id == ID_NONE;
     if (fresh) {
         id = (uint32_t)ix->run_count++;
-        index_run(ix, id)->key = key;
-        atomic_init(&index_run(ix, id)->run.newest, NULL);
+        struct run_slot *slot = index_run(ix, id);
+        slot->kind = (enum record_kind)key.kind;
+        slot->project_id = key.project_id;
+        slot->profiler_id = key.profiler_id;
+        atomic_init(&slot->run.newest, NULL);
     }
     struct run_piece *spare = ix->spares;
     struct run_piece *others = spare->next;

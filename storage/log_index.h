@@ -6,8 +6,8 @@
  *          while reading. Taking and giving back a snapshot, and publishing, is one short lock.
  * Errors:  only reserve can fail. After it, adding the same records cannot, so that what is on
  *          the device is always in the index too.
- * Cost:    about 112 bytes a row, 20 in its run, 12 in tables; a profiler with one row about 80
- *          more. A link takes about 170 and its texts.
+ * Cost:    about 160 bytes a row: itself 112, its place in a run 20 to 40, tables; a profiler with
+ *          one row about 60 more. A link takes about 200 and its texts.
  *
  * Invariants
  *  1. Nothing a reader can reach is ever moved or changed, except: counts rise, table slots and

@@ -78,8 +78,16 @@ struct index_key {
 /* The rows of a profiler, the transaction profiles of a project (profiler nil), or its links. */
 struct run_slot {
     struct run run;
-    struct index_key key; /* id and start are zero */
+    uint64_t project_id;
+    struct uuid profiler_id;
+    enum record_kind kind;
 };
+
+static inline struct index_key index_run_key(const struct run_slot *slot)
+{
+    return (struct index_key){
+        .kind = slot->kind, .project_id = slot->project_id, .profiler_id = slot->profiler_id};
+}
 
 struct log_index {
     struct stable_array rows;

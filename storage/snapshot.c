@@ -332,9 +332,9 @@ enum err snapshot_find_links(const struct snapshot *snap, uint64_t project_id, i
 /* What the visible rows or links of one run come to. */
 static struct profiler_summary summarize(const struct snapshot *snap, const struct run_slot *slot)
 {
-    bool links = slot->key.kind == RECORD_LINK;
+    bool links = slot->kind == RECORD_LINK;
     struct profiler_summary sum = {
-        .profiler_id = slot->key.profiler_id, .start_ns = INT64_MAX, .end_ns = INT64_MIN};
+        .profiler_id = slot->profiler_id, .start_ns = INT64_MAX, .end_ns = INT64_MIN};
     for (const struct run_piece *piece = run_newest(&slot->run); piece != NULL;
          piece = piece->next) {
         uint32_t count = run_piece_count(piece);
@@ -372,7 +372,7 @@ enum err snapshot_list_profilers(const struct snapshot *snap, uint64_t project_i
     size_t capacity = 0;
     for (uint32_t i = 0; i < snap->run_count; i++) {
         const struct run_slot *slot = index_run(snap->index, i);
-        if (slot->key.kind != RECORD_CHUNK || slot->key.project_id != project_id)
+        if (slot->kind != RECORD_CHUNK || slot->project_id != project_id)
             continue;
         struct profiler_summary sum = summarize(snap, slot);
         if (sum.chunk_count == 0)
@@ -422,7 +422,7 @@ static enum err project_of(struct project_list *list, uint64_t project_id, struc
     return ERR_OK;
 }
 
-static void add_summary(struct project_summary *to, uint64_t kind,
+static void add_summary(struct project_summary *to, enum record_kind kind,
                         const struct profiler_summary *sum)
 {
     if (kind == RECORD_LINK) {
@@ -447,8 +447,8 @@ enum err snapshot_list_projects(const struct snapshot *snap, struct arena *arena
         if (sum.chunk_count == 0)
             continue;
         struct project_summary *project = NULL;
-        TRY(project_of(&list, slot->key.project_id, arena, &project));
-        add_summary(project, slot->key.kind, &sum);
+        TRY(project_of(&list, slot->project_id, arena, &project));
+        add_summary(project, slot->kind, &sum);
     }
     *ret = list.items;
     *ret_count = list.count;

@@ -301,3 +301,48 @@ Test(store, closes_full_logs_and_goes_on_in_the_next)
     cr_assert_eq(count_chunks(&r, 1, 0, INT64_MAX), 40);
     rig_close(&r);
 }
+
+Test(store, tools_do_not_make_folders)
+{
+    struct store *store;
+    struct errinfo info = {0};
+    struct store_options options = {
+        .vfs = vfs_posix(), .dir = "/nonexistent/hearth", .must_exist = true};
+    cr_assert_eq(store_open(&options, &store, &info), ERR_NOTFOUND);
+    cr_assert_str_eq(info.text, "/nonexistent/hearth: list: No such file or directory");
+    cr_assert_eq(mem_outstanding(), 0);
+}
+
+/* Without a sync a batch, what was synced last stays and the rest is whole or gone. */
+Test(store, interval_durability_syncs_when_told)
+{
+    struct rng rng = test_rng();
+    struct rig r;
+    for (unsigned round = 0; round < 40; round++) {
+        struct store_stats stats;
+        r = (struct rig){.disk = vfs_mem_create()};
+        arena_init(&r.arena, 64 << 20, NULL);
+        struct store_options options = {
+            .vfs = vfs_mem_vfs(r.disk), .dir = "/data", .durability = DURABILITY_INTERVAL};
+        cr_assert_eq(store_open(&options, &r.store, &r.info), ERR_OK, "%s", r.info.text);
+        for (unsigned i = 0; i < 10; i++) {
+            append_chunk(&r, 1, 10 + i, 1000 + i, 1001 + i, "a");
+            if (i == 4)
+                cr_assert_eq(store_sync(r.store, &r.info), ERR_OK);
+        }
+        store_get_stats(r.store, &stats);
+        cr_assert_eq(stats.syncs, 1);
+        cr_assert_eq(count_chunks(&r, 1, 0, INT64_MAX), 10);
+        struct store *abandoned = r.store; /* closing would sync */
+        vfs_mem_power_cut(r.disk, &rng);
+        rig_open(&r);
+        size_t count = count_chunks(&r, 1, 0, INT64_MAX);
+        cr_assert(count >= 5 && count <= 10, "%zu", count);
+        for (size_t i = 0; i < count; i++) /* a prefix */
+            cr_assert_geq(count_chunks(&r, 1, (int64_t)(1000 + i) * 1000000000,
+                                       (int64_t)(1000 + i) * 1000000000),
+                          1);
+        store_close(abandoned);
+        rig_close(&r);
+    }
+}
