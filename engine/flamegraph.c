@@ -158,24 +158,37 @@ static enum err adding_resolve(struct adding *a, uint32_t leaf)
     return ERR_OK;
 }
 
-static enum err adding_piece(struct adding *a, const struct selection_piece *piece)
+/* Pieces of one tree; `order` picks them, NULL takes all of them as they come. */
+static enum err adding_pieces(struct adding *a, const struct selection_piece *pieces,
+                              const uint32_t *order, size_t count)
 {
-    struct acc_tree *tree = &acc_trees(a->acc)[a->tree];
-    uint64_t weight_ns = (uint64_t)piece->end_ns - (uint64_t)piece->start_ns;
-    uint32_t leaf = a->profile->stacks[a->profile->sample_stack[piece->sample]];
+    const struct profile *p = a->profile;
+    struct acc_node *nodes = acc_nodes(a->acc);
+    struct acc_tree sums = {0};
 
-    tree->sum_ns += weight_ns;
-    tree->sum_samples += piece->counted;
-    if (leaf == PROFILE_NONE) {
-        tree->idle_ns += weight_ns;
-        tree->idle_samples += piece->counted;
-        return ERR_OK;
+    for (size_t i = 0; i < count; i++) {
+        const struct selection_piece *piece = &pieces[order == NULL ? i : order[i]];
+        uint64_t weight_ns = (uint64_t)piece->end_ns - (uint64_t)piece->start_ns;
+        uint32_t leaf = p->stacks[p->sample_stack[piece->sample]];
+        sums.sum_ns += weight_ns;
+        sums.sum_samples += piece->counted;
+        if (leaf == PROFILE_NONE) {
+            sums.idle_ns += weight_ns;
+            sums.idle_samples += piece->counted;
+            continue;
+        }
+        if (a->node_of[leaf] == PROFILE_NONE) {
+            TRY(adding_resolve(a, leaf));
+            nodes = acc_nodes(a->acc); /* they may have moved */
+        }
+        nodes[a->node_of[leaf]].self_ns += weight_ns;
+        nodes[a->node_of[leaf]].self_samples += piece->counted;
     }
-    if (a->node_of[leaf] == PROFILE_NONE)
-        TRY(adding_resolve(a, leaf));
-    struct acc_node *node = &acc_nodes(a->acc)[a->node_of[leaf]];
-    node->self_ns += weight_ns;
-    node->self_samples += piece->counted;
+    struct acc_tree *tree = &acc_trees(a->acc)[a->tree];
+    tree->idle_ns += sums.idle_ns;
+    tree->idle_samples += sums.idle_samples;
+    tree->sum_ns += sums.sum_ns;
+    tree->sum_samples += sums.sum_samples;
     return ERR_OK;
 }
 
@@ -214,17 +227,9 @@ static enum err adding_separate(struct adding *a, const struct selection_part *p
             continue;
         a->tree = part->thread_numbers[t];
         TRY(acc_reserve_trees(a->acc, (size_t)a->tree + 1));
-        for (size_t i = first[t]; i < first[t + 1]; i++)
-            TRY(adding_piece(a, &part->pieces[order[i]]));
+        TRY(adding_pieces(a, part->pieces, order + first[t], first[t + 1] - first[t]));
         adding_forget(a);
     }
-    return ERR_OK;
-}
-
-static enum err adding_merged(struct adding *a, const struct selection_part *part)
-{
-    for (size_t i = 0; i < part->piece_count; i++)
-        TRY(adding_piece(a, &part->pieces[i]));
     return ERR_OK;
 }
 
@@ -241,7 +246,8 @@ static enum err on_part(void *self, const struct selection_part *part, struct er
     if (rc == ERR_OK) {
         memset(a.frame_of, 0xff, p->frame_count * sizeof(uint32_t));
         memset(a.node_of, 0xff, p->node_count * sizeof(uint32_t));
-        rc = acc->separate ? adding_separate(&a, part) : adding_merged(&a, part);
+        rc = acc->separate ? adding_separate(&a, part)
+                           : adding_pieces(&a, part->pieces, NULL, part->piece_count);
     }
     if (rc != ERR_OK)
         return err_set(info, rc, "flame graph of %zu nodes so far: %s", acc_node_count(acc),

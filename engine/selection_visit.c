@@ -17,6 +17,7 @@
 /* Where a thread stands in the two lists of windows that concern it. */
 struct cursor {
     bool wanted;
+    bool touched; /* has a piece */
     uint32_t all; /* next window for every thread */
     uint32_t own; /* next window for this thread alone */
     uint32_t own_end;
@@ -30,6 +31,7 @@ struct visit {
     const struct profile *profile;
     const struct selection_row *row;
     uint32_t all_end; /* windows for every thread are [0, all_end) */
+    struct cursor *cursors;
     struct errinfo *info;
 };
 
@@ -72,11 +74,31 @@ static struct cursor *visit_cursors(struct visit *v)
     return cursors;
 }
 
-/* Cut [start, end) of one sample to windows[*at, last); *at moves past windows that are over. */
-static void visit_cut(struct visit *v, uint32_t sample, struct span_ns span, uint32_t *at,
+/* Keep a piece and sum up what it covers. */
+static inline void visit_emit(struct visit *v, struct selection_piece piece)
+{
+    struct coverage *c = &v->s->coverage;
+    struct buffer *b = &v->pieces;
+
+    if (b->capacity - b->len < sizeof(piece) && buffer_reserve(b, sizeof(piece)) != ERR_OK)
+        return; /* the failure sticks */
+    memcpy(b->data + b->len, &piece, sizeof(piece));
+    b->len += sizeof(piece);
+    if (piece.start_ns < c->first_ns)
+        c->first_ns = piece.start_ns;
+    if (piece.end_ns > c->last_ns)
+        c->last_ns = piece.end_ns;
+    c->samples += piece.counted;
+    c->total_ns += (uint64_t)piece.end_ns - (uint64_t)piece.start_ns;
+}
+
+/* Cut [start, end) of one sample to windows[*at, last); *at moves past windows that are over. Says
+ * whether anything was left. */
+static bool visit_cut(struct visit *v, uint32_t sample, struct span_ns span, uint32_t *at,
                       uint32_t last)
 {
     const struct selection_window *w = v->row->windows;
+    bool emitted = false;
 
     while (*at < last && w[*at].end_ns <= span.start_ns)
         (*at)++;
@@ -84,13 +106,36 @@ static void visit_cut(struct visit *v, uint32_t sample, struct span_ns span, uin
         bool counted = w[i].start_ns <= span.start_ns;
         if (!counted && w[i].start_ns >= span.end_ns)
             break;
-        struct selection_piece piece = {
-            .sample = sample,
-            .counted = counted,
-            .start_ns = counted ? span.start_ns : w[i].start_ns,
-            .end_ns = span.end_ns < w[i].end_ns ? span.end_ns : w[i].end_ns,
-        };
-        buffer_put(&v->pieces, bytes_of(&piece, sizeof(piece)));
+        visit_emit(v, (struct selection_piece){
+                          .sample = sample,
+                          .counted = counted,
+                          .start_ns = counted ? span.start_ns : w[i].start_ns,
+                          .end_ns = span.end_ns < w[i].end_ns ? span.end_ns : w[i].end_ns,
+                      });
+        emitted = true;
+    }
+    return emitted;
+}
+
+/* Unix nanoseconds of all samples; threads of a tick mostly share their time. */
+static void visit_times(const struct profile *p, int64_t *ns)
+{
+    for (size_t i = 0; i < p->sample_count; i++) {
+        if (i > 0 && p->sample_time[i] == p->sample_time[i - 1])
+            ns[i] = ns[i - 1];
+        else
+            ns[i] = profile_sample_ns(p, i);
+    }
+}
+
+/* The next sample of the same thread, or NONE. */
+static void visit_next(const struct profile *p, uint32_t *latest, uint32_t *next)
+{
+    for (size_t t = 0; t < p->thread_count; t++)
+        latest[t] = PROFILE_NONE;
+    for (size_t i = p->sample_count; i-- > 0;) {
+        next[i] = latest[p->sample_thread[i]];
+        latest[p->sample_thread[i]] = (uint32_t)i;
     }
 }
 
@@ -99,24 +144,22 @@ static enum err visit_pieces(struct visit *v)
     const struct profile *p = v->profile;
     uint32_t *next = ARENA_ARRAY(&v->scratch, p->sample_count, uint32_t);
     uint32_t *latest = ARENA_ARRAY(&v->scratch, p->thread_count, uint32_t);
-    struct cursor *cursors = visit_cursors(v);
+    int64_t *ns = ARENA_ARRAY(&v->scratch, p->sample_count, int64_t);
 
-    if (next == NULL || latest == NULL || cursors == NULL)
+    v->cursors = visit_cursors(v);
+    if (next == NULL || latest == NULL || ns == NULL || v->cursors == NULL)
         return v->scratch.failed;
-    for (size_t t = 0; t < p->thread_count; t++)
-        latest[t] = PROFILE_NONE;
-    for (size_t i = p->sample_count; i-- > 0;) {
-        next[i] = latest[p->sample_thread[i]];
-        latest[p->sample_thread[i]] = (uint32_t)i;
-    }
+    visit_times(p, ns);
+    visit_next(p, latest, next);
     buffer_clear(&v->pieces);
     for (size_t i = 0; i < p->sample_count; i++) {
-        struct cursor *c = &cursors[p->sample_thread[i]];
+        struct cursor *c = &v->cursors[p->sample_thread[i]];
         if (next[i] == PROFILE_NONE || !c->wanted)
             continue;
-        struct span_ns span = {profile_sample_ns(p, i), profile_sample_ns(p, next[i])};
-        visit_cut(v, (uint32_t)i, span, &c->all, v->all_end);
-        visit_cut(v, (uint32_t)i, span, &c->own, c->own_end);
+        struct span_ns span = {ns[i], ns[next[i]]};
+        bool any = visit_cut(v, (uint32_t)i, span, &c->all, v->all_end);
+        any |= visit_cut(v, (uint32_t)i, span, &c->own, c->own_end);
+        c->touched |= any;
     }
     return v->pieces.failed;
 }
@@ -148,33 +191,20 @@ void selection_thread(const struct selection *s, uint32_t n, struct bytes *ret_i
     *ret_name = reader_take(&r, reader_left(&r));
 }
 
-/* Sum up what the pieces cover; number the threads they touch. */
-static enum err visit_account(struct visit *v, uint32_t **ret_numbers)
+/* Number the threads that have pieces. */
+static enum err visit_numbers(struct visit *v, uint32_t **ret)
 {
     const struct profile *p = v->profile;
-    struct coverage *c = &v->s->coverage;
-    const struct selection_piece *pieces = (const void *)v->pieces.data;
-    size_t count = v->pieces.len / sizeof(*pieces);
     uint32_t *numbers = ARENA_ARRAY(&v->scratch, p->thread_count, uint32_t);
 
     if (numbers == NULL)
         return v->scratch.failed;
-    for (size_t t = 0; t < p->thread_count; t++)
+    for (size_t t = 0; t < p->thread_count; t++) {
         numbers[t] = PROFILE_NONE;
-    for (size_t i = 0; i < count; i++) {
-        const struct selection_piece *piece = &pieces[i];
-        uint32_t thread = p->sample_thread[piece->sample];
-        if (numbers[thread] == PROFILE_NONE)
-            TRY(visit_number(v, &p->threads[thread], &numbers[thread]));
-        if (!c->any || piece->start_ns < c->first_ns)
-            c->first_ns = piece->start_ns;
-        if (!c->any || piece->end_ns > c->last_ns)
-            c->last_ns = piece->end_ns;
-        c->any = true;
-        c->samples += piece->counted;
-        c->total_ns += (uint64_t)piece->end_ns - (uint64_t)piece->start_ns;
+        if (v->cursors[t].touched)
+            TRY(visit_number(v, &p->threads[t], &numbers[t]));
     }
-    *ret_numbers = numbers;
+    *ret = numbers;
     return ERR_OK;
 }
 
@@ -221,7 +251,7 @@ static enum err visit_row(struct visit *v, struct selection_row *row, selection_
         return err_set(v->info, rc, "%s", why.text[0] == '\0' ? err_text(rc) : why.text);
     rc = visit_pieces(v);
     if (rc == ERR_OK)
-        rc = visit_account(v, &numbers);
+        rc = visit_numbers(v, &numbers);
     if (rc != ERR_OK)
         return err_set(v->info, rc, "selection: %s", err_text(rc));
     row->used = true;
@@ -344,6 +374,9 @@ static enum err visit_finish(struct selection *s)
     struct coverage *c = &s->coverage;
 
     TRY(find_gaps(s));
+    c->any = c->first_ns <= c->last_ns;
+    if (!c->any)
+        c->first_ns = c->last_ns = 0;
     c->threads = s->threads.count > 0 ? s->threads.count - 1 : 0;
     c->effective_hz = c->total_ns == 0 ? 0 : (double)c->samples * 1e9 / (double)c->total_ns;
     return ERR_OK;
@@ -356,7 +389,9 @@ enum err selection_visit(struct selection *s, const atomic_bool *canceled,
     enum err rc = ERR_OK;
 
     s->coverage = (struct coverage){.chunks_found = s->coverage.chunks_found,
-                                    .profiles_found = s->coverage.profiles_found};
+                                    .profiles_found = s->coverage.profiles_found,
+                                    .first_ns = INT64_MAX,
+                                    .last_ns = INT64_MIN};
     size_t text_max = s->threads.text.max;
     intern_close(&s->threads);
     intern_init(&s->threads, text_max, s->arena->account);
