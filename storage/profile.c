@@ -112,7 +112,7 @@ static enum err check_threads(const struct profile *p, struct errinfo *info)
 {
     for (size_t i = 0; i < p->thread_count; i++) {
         const struct profile_thread *t = &p->threads[i];
-        const uint32_t ids[] = {t->id, t->name, t->priority};
+        const uint32_t ids[] = {t->id, t->name};
         for (size_t k = 0; k < sizeof ids / sizeof ids[0]; k++) {
             if (ids[k] >= p->string_count)
                 return out_of_range(info, "text of thread", i, ids[k], p->string_count);

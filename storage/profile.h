@@ -54,7 +54,7 @@ struct profile_frame {
 struct profile_thread {
     uint32_t id;       /* text of the thread id; decimal for transaction profiles */
     uint32_t name;     /* from thread_metadata; 0: none */
-    uint32_t priority; /* from thread_metadata; 0: none */
+    uint32_t priority; /* from thread_metadata, the number itself; 0: none */
     uint32_t known;    /* 1: has an entry in thread_metadata */
 };
 

@@ -94,7 +94,7 @@ static void fill_threads(struct rng *rng, struct arena *arena, size_t count, str
     for (size_t i = 0; i < count; i++) {
         threads[i] = (struct profile_thread){.id = (uint32_t)rng_below(rng, p->string_count),
                                              .name = (uint32_t)rng_below(rng, p->string_count),
-                                             .priority = (uint32_t)rng_below(rng, p->string_count),
+                                             .priority = (uint32_t)rng_below(rng, 100000),
                                              .known = (uint32_t)rng_below(rng, 2)};
     }
     p->threads = threads;
