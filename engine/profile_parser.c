@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/decimal.h"
 #include "base/json_writer.h"
 #include "base/timestamp.h"
 
@@ -980,7 +981,11 @@ static void read_received(struct profile_parser *ps)
     const uint8_t *at = r->at;
     bool fine = type == JSON_NULL || (type == JSON_OBJECT && ps->kind == PROFILE_TRANSACTION);
     if (type == JSON_NUMBER && ps->kind == PROFILE_CHUNK) {
-        fine = timestamp_from_double(json_read_double(r), &ps->p.received_ns);
+        struct bytes text = json_read_number(r);
+        double seconds;
+        fine = timestamp_parse_seconds(text, &ps->p.received_ns) ||
+               (decimal_to_double(text, &seconds) &&
+                timestamp_from_double(seconds, &ps->p.received_ns));
     } else if (type == JSON_NUMBER) {
         struct bytes text = json_read_number(r);
         fine = bytes_find_byte(text, '.') == text.len &&
