@@ -139,6 +139,42 @@ static void visit_next(const struct profile *p, uint32_t *latest, uint32_t *next
     }
 }
 
+/* A row that lies in one window for every thread: nothing to cut. */
+static bool visit_is_whole(const struct visit *v)
+{
+    const struct selection_row *row = v->row;
+
+    return row->window_count == 1 && row->windows[0].thread.data == NULL &&
+           row->windows[0].start_ns <= row->start_ns && row->end_ns < row->windows[0].end_ns;
+}
+
+static enum err visit_whole(struct visit *v, const int64_t *ns, const uint32_t *next)
+{
+    const struct profile *p = v->profile;
+    struct coverage *c = &v->s->coverage;
+    uint64_t total_ns = 0;
+    size_t count = 0;
+
+    TRY(buffer_reserve(&v->pieces, p->sample_count * sizeof(struct selection_piece)));
+    struct selection_piece *pieces = (void *)v->pieces.data;
+    for (size_t i = 0; i < p->sample_count; i++) {
+        struct cursor *cursor = &v->cursors[p->sample_thread[i]];
+        if (next[i] == PROFILE_NONE || !cursor->wanted)
+            continue;
+        pieces[count++] = (struct selection_piece){(uint32_t)i, 1, ns[i], ns[next[i]]};
+        total_ns += (uint64_t)ns[next[i]] - (uint64_t)ns[i];
+        cursor->touched = true;
+        if (ns[next[i]] > c->last_ns)
+            c->last_ns = ns[next[i]];
+    }
+    if (count > 0 && pieces[0].start_ns < c->first_ns) /* samples ascend */
+        c->first_ns = pieces[0].start_ns;
+    c->samples += count;
+    c->total_ns += total_ns;
+    v->pieces.len = count * sizeof(*pieces);
+    return ERR_OK;
+}
+
 static enum err visit_pieces(struct visit *v)
 {
     const struct profile *p = v->profile;
@@ -152,6 +188,8 @@ static enum err visit_pieces(struct visit *v)
     visit_times(p, ns);
     visit_next(p, latest, next);
     buffer_clear(&v->pieces);
+    if (visit_is_whole(v))
+        return visit_whole(v, ns, next);
     for (size_t i = 0; i < p->sample_count; i++) {
         struct cursor *c = &v->cursors[p->sample_thread[i]];
         if (next[i] == PROFILE_NONE || !c->wanted)
