@@ -82,6 +82,8 @@ struct http_conn {
     size_t dropped;   /* bytes read in LINGER */
     uint64_t deadline_ms;
     uint64_t idle_since_ms;
+    uint64_t body_since_ms; /* BODY: when reading (again) began, and what had come by then */
+    size_t body_since_size;
     uint64_t parked_until_ms;
     size_t queue_size; /* unsent bytes at the last look */
     struct http_parser parser;
@@ -126,6 +128,24 @@ static void conn_release(struct http_conn *c)
 static void conn_set_deadline(struct http_conn *c, unsigned ms)
 {
     c->deadline_ms = uv_now(&c->loop->uv) + ms;
+}
+
+/* A body must neither pause for long nor trickle: bytes buy time at BODY_RATE_MIN. */
+static void conn_body_deadline(struct http_conn *c)
+{
+    uint64_t patience = c->loop->limits.body_ms;
+    uint64_t came = c->parser.body_size - c->body_since_size + c->input.len;
+    uint64_t by_rate = c->body_since_ms + patience + came * 1000 / BODY_RATE_MIN;
+    uint64_t by_pause = uv_now(&c->loop->uv) + patience;
+    c->deadline_ms = by_rate < by_pause ? by_rate : by_pause;
+}
+
+/* Reading goes on: the time that we took ourselves does not count. */
+static void conn_body_resumes(struct http_conn *c)
+{
+    c->body_since_ms = uv_now(&c->loop->uv);
+    c->body_since_size = c->parser.body_size;
+    conn_body_deadline(c);
 }
 
 static struct metrics *metrics_of(struct http_conn *c)
@@ -250,7 +270,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
             c->input = bytes_of(buf->base, (size_t)size);
         c->broken |= c->pending.failed != ERR_OK;
         if (c->state == CONN_BODY)
-            conn_set_deadline(c, c->loop->limits.body_ms);
+            conn_body_deadline(c);
     }
     conn_run(c);
 }
@@ -377,7 +397,7 @@ static void conn_took(struct http_conn *c)
     }
     conn_had_room(c);
     if (x->failed != ERR_OK || !x->complete) {
-        conn_set_deadline(c, c->loop->limits.body_ms);
+        conn_body_resumes(c);
         conn_enter(c, x->complete ? CONN_WRITING : CONN_BODY);
         return;
     }
@@ -425,7 +445,7 @@ static void on_retry(uv_timer_t *timer)
         c->overdue = uv_now(&loop->uv) >= c->parked_until_ms;
         unpark(c);
         conn_enter(c, c->parked_from);
-        conn_set_deadline(c, loop->limits.body_ms);
+        conn_body_resumes(c);
         if (c->state == CONN_WORKING)
             conn_work(c, WORK_TAKE);
         conn_run(c);
@@ -543,13 +563,27 @@ static void conn_head_complete(struct http_conn *c)
         send_continue(c);
     }
     c->step_due = true;
-    conn_set_deadline(c, c->loop->limits.body_ms);
+    conn_body_resumes(c);
     conn_enter(c, CONN_BODY);
+}
+
+/* Before the head is complete only the target says whose words an error has. */
+static enum route_family early_family(const struct http_conn *c)
+{
+    const struct http_parser *p = &c->parser;
+    if (p->head.data == NULL)
+        return FAMILY_OWN;
+    struct bytes target = bytes_of(p->head.data + p->target.at, p->target.len);
+    bool envelope = bytes_contains(target, BYTES("/envelope"));
+    return envelope && bytes_contains(bytes_first(target, 6), BYTES("/api")) ? FAMILY_INGEST
+                                                                             : FAMILY_OWN;
 }
 
 static void conn_bad_request(struct http_conn *c)
 {
     c->keep_alive = false;
+    if (c->x->request == NULL)
+        c->x->family = early_family(c);
     refuse(c, c->parser.refusal, c->parser.reason, c->parser.why);
     conn_enter(c, CONN_WRITING);
 }
@@ -613,13 +647,15 @@ static bool drop_body(struct http_conn *c)
     return true;
 }
 
-/* How much may be read next without memory that is not reserved. 0: none. */
+/* How much to read next. Memory is reserved for what comes, not for what was announced: a client
+ * that sends nothing holds next to nothing. */
 static size_t body_want(const struct http_conn *c, size_t room)
 {
     if (c->parser.chunked)
         return size_min(room, CHUNKED_READ);
     uint64_t left = c->parser.content_length - c->parser.body_size;
-    return left < room ? (size_t)left : room;
+    size_t most = size_min(room, READ_BODY_SIZE);
+    return left < most ? (size_t)left : most;
 }
 
 static bool gather_reserve(struct http_conn *c, size_t size)
@@ -956,7 +992,7 @@ static void conn_timed_out(struct http_conn *c)
             break;
         }
         if (c->x->request == NULL)
-            c->x->family = FAMILY_OWN;
+            c->x->family = early_family(c);
         if (!c->x->answered)
             refuse(c, 408, "too_slow", "the request did not come in time");
         c->keep_alive = false;

@@ -76,6 +76,7 @@
 #define ROUTE_COUNT_MAX        64
 #define HEADERS_TIMEOUT_MS     10000 /* first byte to end of headers: ends slow loris */
 #define BODY_TIMEOUT_MS        30000 /* silence inside a body: a mobile network's hand-over */
+#define BODY_RATE_MIN          KIB(1) /* per second, of a body: below, a client holds memory for nothing */
 #define IDLE_TIMEOUT_MS        75000 /* between requests: above the 60 s of a chunk's cadence */
 #define WRITE_TIMEOUT_MS       30000 /* a client that does not read its answer */
 #define LINGER_TIMEOUT_MS      2000

@@ -126,12 +126,21 @@ static enum err close_parts(struct serve *s)
     return rc;
 }
 
+/* An address that clients on this machine can use: "any address" is none. */
+static void print_reachable(const struct listen_address *a, char text[LISTEN_TEXT_SIZE])
+{
+    listen_address_print(a, text);
+    struct bytes shown = bytes_of_text(text);
+    if (bytes_starts_with(shown, BYTES("0.0.0.0:")) || bytes_starts_with(shown, BYTES("[::]:")))
+        (void)snprintf(text, LISTEN_TEXT_SIZE, "localhost:%u", (unsigned)listen_address_port(a));
+}
+
 static void print_ready(struct serve *s)
 {
     char where[LISTEN_TEXT_SIZE];
     char key[UUID_TEXT_SIZE + 1];
     struct listen_address first = server_address(s->server, 0);
-    listen_address_print(&first, where);
+    print_reachable(&first, where);
     (void)printf("listening on http://%s/\n", where);
     const struct keyring *keys = key_watch_acquire(s->keys);
     for (size_t i = 0; i < keyring_count(keys); i++) {

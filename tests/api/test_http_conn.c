@@ -1,5 +1,7 @@
 /* One connection over loopback: framing, order, refusals, time-outs, with routes of the test's own. */
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <criterion/criterion.h>
@@ -378,12 +380,99 @@ Test(http_conn, slow_clients_are_ended)
     close(fd);
 
     fd = serving_connect(&s);
+    serving_send_text(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+    for (int i = 0; i < 60; i++) { /* never silent, and never done */
+        serving_send_text(fd, "x");
+        usleep(10000);
+    }
+    serving_read_all(fd, answer, sizeof(answer));
+    cr_expect(strstr(answer, "HTTP/1.1 408 ") != NULL, "a trickling body: %s", answer);
+    close(fd);
+
+    fd = serving_connect(&s);
+    serving_send_text(fd, "GET /api/1/envelope/ HTTP/1.1\r\n");
+    serving_read_all(fd, answer, sizeof(answer));
+    cr_expect(strstr(answer, "Access-Control-Allow-Origin") != NULL, "in its family's words: %s",
+              answer);
+    close(fd);
+
+    fd = serving_connect(&s);
     serving_send_text(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     serving_read_all(fd, answer, sizeof(answer)); /* ends because the idle connection is closed */
     cr_expect_eq(serving_count(answer, "HTTP/1.1"), 1, "idle: %s", answer);
     close(fd);
     cr_expect(clock_steady_ns() - from < INT64_C(8000000000), "nobody was waited for");
-    cr_expect_eq(metrics_get(s.metrics, METRIC_TIMEOUTS), 2);
+    cr_expect_eq(metrics_get(s.metrics, METRIC_TIMEOUTS), 4);
+    serving_stop(&s);
+}
+
+static atomic_bool endless_stopped;
+static atomic_bool patient_canceled;
+
+static enum err next_endless(void *self, struct buffer *out, bool *ret_done)
+{
+    (void)self;
+    *ret_done = false;
+    return buffer_extend(out, RESPONSE_PIECE_SIZE) == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+static void stop_endless(void *self)
+{
+    (void)self;
+    atomic_store(&endless_stopped, true);
+}
+
+static void handle_endless(struct handler_context *c, const struct http_request *q,
+                           struct http_response *r)
+{
+    (void)c;
+    (void)q;
+    r->source = (struct body_source){r, next_endless, stop_endless};
+}
+
+static void handle_patient(struct handler_context *c, const struct http_request *q,
+                           struct http_response *r)
+{
+    (void)q;
+    (void)r;
+    for (int i = 0; i < 1000 && !handler_canceled(c); i++)
+        usleep(10000);
+    atomic_store(&patient_canceled, handler_canceled(c));
+}
+
+static const struct route long_routes[] = {
+    {.name = "endless", .pattern = "/endless", .methods = ROUTE_GET, .handler = handle_endless},
+    {.name = "patient", .pattern = "/patient", .methods = ROUTE_GET, .handler = handle_patient},
+};
+
+static bool becomes_true(atomic_bool *flag)
+{
+    for (int i = 0; i < 500 && !atomic_load(flag); i++)
+        usleep(10000);
+    return atomic_load(flag);
+}
+
+Test(http_conn, work_ends_when_nobody_wants_it)
+{
+    struct serving s;
+    struct http_limits limits = {.write_ms = 200};
+    struct linger reset = {.l_onoff = 1};
+    serving_start(&s, long_routes, 2, 1, &limits, 0);
+    int fd = serving_connect(&s);
+    serving_send_text(fd, "GET /endless HTTP/1.1\r\nHost: a\r\n\r\n");
+    cr_expect(becomes_true(&endless_stopped), "a client that does not read is given up");
+    close(fd);
+    atomic_store(&endless_stopped, false);
+    fd = serving_connect(&s);
+    serving_send_text(fd, "GET /endless HTTP/1.1\r\nHost: a\r\n\r\n");
+    close(fd);
+    cr_expect(becomes_true(&endless_stopped), "one that left too");
+    fd = serving_connect(&s);
+    serving_send_text(fd, "GET /patient HTTP/1.1\r\nHost: a\r\n\r\n");
+    usleep(50000);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(fd);
+    cr_expect(becomes_true(&patient_canceled), "a handler is told that its client is gone");
     serving_stop(&s);
 }
 
