@@ -47,7 +47,7 @@ def bombs():
     gz = g.compress(head) + b"".join(g.compress(zeros) for _ in range(400)) + g.flush()
     made = {"gzip": gz, "deflate": deflate}
     for name, command in (("br", ["brotli", "-c", "-q", "9", "--lgwin=24"]),
-                          ("zstd", ["zstd", "-c", "-q", "-19", "--long=27"])):
+                          ("zstd", ["zstd", "-c", "-q", "-19", "--long=23"])):
         if shutil.which(command[0]) is None:
             print("no program '%s': no bomb in that coding" % command[0])
             continue
