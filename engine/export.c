@@ -302,10 +302,9 @@ static struct export_value clip(const struct adding *a, int64_t s_ns, int64_t t_
 {
     int64_t from = s_ns > a->start_ns ? s_ns : a->start_ns;
     int64_t to = t_ns < a->end_ns ? t_ns : a->end_ns;
-    return (struct export_value){
-        .samples =
-            s_ns >= a->start_ns && s_ns<a->end_ns, .ns = to> from ? (uint64_t)(to - from) : 0,
-    };
+    bool counts = s_ns >= a->start_ns && s_ns < a->end_ns;
+    uint64_t ns = to > from ? (uint64_t)(to - from) : 0;
+    return (struct export_value){.samples = counts, .ns = ns};
 }
 
 static enum err flush_sums(struct adding *a, uint32_t thread, size_t touched_count)

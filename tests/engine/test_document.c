@@ -215,6 +215,35 @@ Test(document, bad_indices_are_written_as_bad_ones)
     buffer_close(&out);
 }
 
+/* Each list says for itself whether it was missing. */
+Test(document, missing_lists_are_null_and_empty_ones_are_not)
+{
+    static const char *const lists[][2] = {
+        {"frames", "[]"}, {"stacks", "[]"}, {"samples", "[]"}, {"thread_metadata", "{}"}};
+    for (unsigned missing = 0; missing < 16; missing++) {
+        struct buffer json;
+        struct buffer out;
+        struct buffer wanted;
+        buffer_init(&json, KIB(4), NULL);
+        buffer_init(&out, KIB(4), NULL);
+        buffer_init(&wanted, KIB(4), NULL);
+        for (unsigned i = 0; i < 4; i++)
+            buffer_printf(&wanted, "%s\"%s\":%s", i == 0 ? "\"profile\":{" : ",", lists[i][0],
+                          (missing >> i & 1) != 0 ? "null" : lists[i][1]);
+        buffer_put(&json, BYTES("{\"version\":\"2\","));
+        buffer_put(&json, buffer_bytes(&wanted));
+        buffer_put(&json, BYTES("}}"));
+        struct decoded *d = decode(buffer_bytes(&json), PROFILE_CHUNK);
+        (void)write_document(decoded_profile(d), SIZE_MAX, &out);
+        cr_expect(bytes_contains(buffer_bytes(&out), buffer_bytes(&wanted)), "%.*s became %.*s",
+                  (int)wanted.len, (const char *)wanted.data, (int)out.len, (const char *)out.data);
+        decoded_destroy(d);
+        buffer_close(&json);
+        buffer_close(&out);
+        buffer_close(&wanted);
+    }
+}
+
 /* ---- normalisation beyond the cases ---- */
 
 Test(document, normalising_shares_what_it_does_not_change)

@@ -135,10 +135,10 @@ Test(export_speedscope, overlapping_chunks_get_profiles_of_their_own)
 /* A chunk that does not know the thread's name belongs to the thread; another name does not. */
 Test(export_speedscope, a_reused_thread_id_is_another_thread)
 {
-    struct hand_profile chunks[3];
-    static const char *const names[] = {NULL, "worker", "other"};
-    struct hand_part parts[3] = {{0}};
-    for (size_t i = 0; i < 3; i++) {
+    struct hand_profile chunks[4];
+    static const char *const names[] = {NULL, "worker", "other", NULL};
+    struct hand_part parts[4] = {{0}};
+    for (size_t i = 0; i < 4; i++) {
         hand_profile_init(&chunks[i], PROFILE_CHUNK, "java");
         hand_frame(&chunks[i], (struct hand_frame){.function = "a"});
         hand_stack(&chunks[i], "0");
@@ -148,9 +148,9 @@ Test(export_speedscope, a_reused_thread_id_is_another_thread)
         parts[i].profile = &chunks[i];
     }
     expect_file(
-        &(struct export_options){0}, parts, 3,
+        &(struct export_options){0}, parts, 4,
         HEAD
-        "\"profiles\":[" PROFILE("other", "2000000000", "3000000000") "\"samples\":[[0]],\"weights\":[1000000000]}," PROFILE(
+        "\"profiles\":[" PROFILE("other", "2000000000", "4000000000") "\"samples\":[[0]],\"weights\":[2000000000]}," PROFILE(
             "worker", "0",
             "2000000000") "\"samples\":[[0]],\"weights\":[2000000000]}],\"activeProfileIndex\":0,"
                           "\"shared\":{\"frames\":[{\"name\":\"a\"}]}}");
