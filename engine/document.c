@@ -8,25 +8,25 @@
 
 /* ---- fields without columns ---- */
 
-#define TEXT_A(name)                                      \
-    {                                                     \
-        .key = name, .absent = "\"\"", .kind = SHAPE_TEXT \
+#define TEXT_A(name)                                        \
+    {                                                       \
+        .key = (name), .absent = "\"\"", .kind = SHAPE_TEXT \
     }
-#define TEXT_N(name)                    \
-    {                                   \
-        .key = name, .kind = SHAPE_TEXT \
+#define TEXT_N(name)                      \
+    {                                     \
+        .key = (name), .kind = SHAPE_TEXT \
     }
-#define U64_A(name)                                   \
-    {                                                 \
-        .key = name, .absent = "0", .kind = SHAPE_U64 \
+#define U64_A(name)                                     \
+    {                                                   \
+        .key = (name), .absent = "0", .kind = SHAPE_U64 \
     }
-#define BOOL_A(name)                                       \
-    {                                                      \
-        .key = name, .absent = "false", .kind = SHAPE_BOOL \
+#define BOOL_A(name)                                         \
+    {                                                        \
+        .key = (name), .absent = "false", .kind = SHAPE_BOOL \
     }
-#define TIME_A(name)                                                        \
-    {                                                                       \
-        .key = name, .absent = "\"" TIME_TEXT_ZERO "\"", .kind = SHAPE_TIME \
+#define TIME_A(name)                                                          \
+    {                                                                         \
+        .key = (name), .absent = "\"" TIME_TEXT_ZERO "\"", .kind = SHAPE_TIME \
     }
 #define END         \
     {               \

@@ -404,7 +404,7 @@ static enum err add_thread(struct adding *a, uint32_t thread)
     widen(a, thread);
     if (a->order.starts[thread + 1] - a->order.starts[thread] < 2)
         return ERR_OK;
-    uint32_t mapped;
+    uint32_t mapped = 0;
     TRY(map_thread(a, thread, &mapped));
     if (a->e->options.format == EXPORT_SPEEDSCOPE)
         return add_segment(a, thread, mapped);

@@ -91,7 +91,7 @@ static enum err make_plan(struct plan *plan, struct arena *arena)
     TRY(mark_used(plan, arena, &below));
     plan->items = ARENA_ARRAY(arena, 2 * e->nodes.count, struct item);
     plan->first_item = ARENA_ARRAY(arena, e->nodes.count + 1, uint32_t);
-    if (plan->items == NULL || plan->first_item == NULL)
+    if (below == NULL || plan->items == NULL || plan->first_item == NULL)
         return arena->failed;
     for (uint32_t node = 1; node < e->nodes.count; node++) {
         uint32_t parent = export_node_at(e, node).parent;

@@ -215,8 +215,8 @@ static void put_texts(struct writing *w)
 {
     for (uint32_t i = 0; i < w->e->texts.count; i++) {
         struct bytes text = intern_get(&w->e->texts, i);
-        /* packing only reads */
-        ProtobufCBinaryData list[] = {{text.len, (uint8_t *)(uintptr_t)text.data}};
+        ProtobufCBinaryData list[] = {{.len = text.len}};
+        memcpy(&list[0].data, &text.data, sizeof(text.data)); /* packing only reads */
         Hearth__Pprof__Profile piece = HEARTH__PPROF__PROFILE__INIT;
         piece.n_string_table = 1;
         piece.string_table = list;
