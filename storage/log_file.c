@@ -66,7 +66,8 @@ struct batch_header {
 static void write_log_header(const struct log_facts *facts, uint8_t to[FORMAT_LOG_HEADER_SIZE])
 {
     memset(to, 0, FORMAT_LOG_HEADER_SIZE);
-    memcpy(to, FORMAT_LOG_MAGIC, 8);
+    struct bytes magic = BYTES(FORMAT_LOG_MAGIC);
+    memcpy(to, magic.data, magic.len);
     put_u32(to + 8, FORMAT_LOG_VERSION);
     put_u32(to + 12, FORMAT_LOG_HEADER_SIZE);
     memcpy(to + 16, facts->id.byte, sizeof facts->id.byte);
@@ -347,7 +348,7 @@ static enum err verify_blocks(struct window *w, struct bytes facts, uint32_t rec
     struct reader r = reader_of(facts);
     for (uint32_t i = 0; i < record_count; i++) {
         struct record record;
-        struct bytes page;
+        struct bytes page = {0};
         struct bytes stored;
         size_t raw_size;
         TRY(record_parse(log_batch_next(&r), &record, info));
@@ -372,7 +373,7 @@ static enum err read_batch(struct scanner *s, uint64_t offset, struct batch_head
                            struct errinfo *info)
 {
     struct log_file *f = s->window.f;
-    struct bytes raw;
+    struct bytes raw = {0};
     uint32_t seed = batch_seed(f, offset);
     TRY(window_get(&s->window, offset, FORMAT_BATCH_HEADER_SIZE, &raw, info));
     TRY(read_batch_header(raw, seed, s->window.end - offset, ret, info));

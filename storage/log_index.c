@@ -247,22 +247,29 @@ static enum err reserve_record_texts(struct log_index *ix, const struct record *
     return reserve_texts(ix, texts, LINK_TEXT_COUNT);
 }
 
+static enum err reserve_row_tables(struct log_index *ix, size_t rows)
+{
+    if (rows == 0)
+        return ERR_OK;
+    TRY(id_table_reserve(&ix->by_key, rows, &ix->retired, ix->generation));
+    TRY(id_table_reserve(&ix->by_id, rows, &ix->retired, ix->generation));
+    return id_table_reserve(&ix->by_source, rows, &ix->retired, ix->generation);
+}
+
+static enum err reserve_link_tables(struct log_index *ix, size_t links)
+{
+    if (links == 0)
+        return ERR_OK;
+    TRY(id_table_reserve(&ix->by_span, links, &ix->retired, ix->generation));
+    return id_table_reserve(&ix->by_trace, links, &ix->retired, ix->generation);
+}
+
 static enum err reserve_tables(struct log_index *ix, size_t rows, size_t links)
 {
-    struct retired *retired = &ix->retired;
-    uint64_t generation = ix->generation;
-    TRY(retired_reserve(retired, TABLES_A_RESERVE));
-    TRY(id_table_reserve(&ix->by_run, rows + links, retired, generation));
-    if (rows > 0) {
-        TRY(id_table_reserve(&ix->by_key, rows, retired, generation));
-        TRY(id_table_reserve(&ix->by_id, rows, retired, generation));
-        TRY(id_table_reserve(&ix->by_source, rows, retired, generation));
-    }
-    if (links > 0) {
-        TRY(id_table_reserve(&ix->by_span, links, retired, generation));
-        TRY(id_table_reserve(&ix->by_trace, links, retired, generation));
-    }
-    return ERR_OK;
+    TRY(retired_reserve(&ix->retired, TABLES_A_RESERVE));
+    TRY(id_table_reserve(&ix->by_run, rows + links, &ix->retired, ix->generation));
+    TRY(reserve_row_tables(ix, rows));
+    return reserve_link_tables(ix, links);
 }
 
 static enum err reserve_spares(struct log_index *ix, size_t count)

@@ -30,6 +30,11 @@ enum { HAS_QUEUE = 1, HAS_IDLE = 2 };
 #define TICKS_A_SECOND 4194304.0 /* 2^22 */
 #define TICKS_EXACT    9007199254740992.0
 
+static enum err no_room(const struct arena *arena)
+{
+    return arena->failed == ERR_OK ? ERR_NOMEM : arena->failed;
+}
+
 /* ---- head ---- */
 
 static void put_head(struct buffer *out, const struct profile *p)
@@ -257,7 +262,7 @@ static enum err find_ticks(const struct profile *p, struct arena *scratch, struc
         count += i == 0 || p->sample_time[i] != p->sample_time[i - 1];
     uint32_t *first = take_u32s(scratch, count + 1);
     if (first == NULL)
-        return scratch->failed;
+        return no_room(scratch);
     size_t tick = 0;
     for (size_t i = 0; i < p->sample_count; i++) {
         if (i == 0 || p->sample_time[i] != p->sample_time[i - 1])
@@ -273,7 +278,7 @@ static enum err put_times(struct buffer *out, const struct profile *p, const str
 {
     uint64_t *times = ARENA_ARRAY(scratch, ticks->count, uint64_t);
     if (times == NULL)
-        return scratch->failed;
+        return no_room(scratch);
     bool whole = p->kind == PROFILE_CHUNK;
     for (size_t i = 0; i < ticks->count && whole; i++)
         whole = to_ticks(p->sample_time[ticks->first[i]], &times[i]);
@@ -326,7 +331,7 @@ static enum err find_patterns(const struct profile *p, const struct ticks *ticks
     ret->tick = take_u32s(scratch, ticks->count);
     ret->of_tick = take_u32s(scratch, ticks->count);
     if (slots == NULL || ret->tick == NULL || ret->of_tick == NULL)
-        return scratch->failed;
+        return no_room(scratch);
     memset(slots, 0, slot_count * sizeof *slots);
     ret->count = 0;
     for (size_t tick = 0; tick < ticks->count; tick++) {
@@ -497,12 +502,12 @@ static enum err find_stack_runs(const struct profile *p, struct arena *scratch,
 {
     struct thread_cursor *cursors = take_cursors(scratch, p->thread_count);
     if (cursors == NULL)
-        return scratch->failed;
+        return no_room(scratch);
     ret->count = place_runs(p, cursors);
     ret->code = ARENA_ARRAY(scratch, ret->count, uint64_t);
     ret->more = take_u32s(scratch, ret->count);
     if (ret->code == NULL || ret->more == NULL)
-        return scratch->failed;
+        return no_room(scratch);
     struct column_rising rising = {0};
     for (size_t i = 0; i < p->sample_count; i++) {
         struct thread_cursor *c = &cursors[p->sample_thread[i]];
@@ -634,7 +639,7 @@ static enum err get_samples(struct reader *r, struct arena *arena, struct profil
     table.times = get_times(r, arena, &table.tick_count);
     if (!r->failed && arena->failed == ERR_OK)
         get_patterns(r, arena, &table);
-    if (r->failed || arena->failed != ERR_OK)
+    if (r->failed || arena->failed != ERR_OK || table.pattern == NULL)
         return cut_short(info, arena, "times and threads");
     TRY(lay_out_samples(&table, arena, p, info));
     struct stack_runs runs = {0};

@@ -39,9 +39,11 @@ static void put_last(struct run_piece *piece, struct run_entry entry)
 {
     uint32_t at = atomic_load_explicit(&piece->count, memory_order_relaxed);
     assert(at < piece->capacity);
-    int64_t *max_end_ns = run_piece_max_ends(piece);
-    run_piece_starts(piece)[at] = entry.start_ns;
-    run_piece_ids(piece)[at] = entry.id;
+    int64_t *start_ns = (int64_t *)(piece + 1);
+    int64_t *max_end_ns = start_ns + piece->capacity;
+    uint32_t *ids = (uint32_t *)(max_end_ns + piece->capacity);
+    start_ns[at] = entry.start_ns;
+    ids[at] = entry.id;
     bool further = at == 0 || entry.end_ns > max_end_ns[at - 1];
     max_end_ns[at] = further ? entry.end_ns : max_end_ns[at - 1];
     atomic_store_explicit(&piece->count, at + 1, memory_order_release);

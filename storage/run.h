@@ -29,19 +29,19 @@ struct run_piece {
     /* then, `capacity` each: int64_t start, int64_t largest end up to here, uint32_t id */
 };
 
-static inline int64_t *run_piece_starts(const struct run_piece *piece)
+static inline const int64_t *run_piece_starts(const struct run_piece *piece)
 {
-    return (int64_t *)(uintptr_t)(piece + 1);
+    return (const int64_t *)(piece + 1);
 }
 
-static inline int64_t *run_piece_max_ends(const struct run_piece *piece)
+static inline const int64_t *run_piece_max_ends(const struct run_piece *piece)
 {
     return run_piece_starts(piece) + piece->capacity;
 }
 
-static inline uint32_t *run_piece_ids(const struct run_piece *piece)
+static inline const uint32_t *run_piece_ids(const struct run_piece *piece)
 {
-    return (uint32_t *)(run_piece_max_ends(piece) + piece->capacity);
+    return (const uint32_t *)(run_piece_max_ends(piece) + piece->capacity);
 }
 
 struct run {

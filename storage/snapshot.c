@@ -67,29 +67,31 @@ bool snapshot_find_string(const struct snapshot *snap, struct bytes text, uint32
 
 /* ---- growing answers ---- */
 
-/* Room for one more of `size` bytes; the old array stays behind in the arena. */
-static enum err grow(struct arena *arena, void **items, size_t count, size_t *capacity, size_t size,
-                     size_t align)
+/* The array with room for one more item of `size` bytes, or NULL; the old one stays behind in the
+ * arena. */
+static void *grow(struct arena *arena, void *items, size_t count, size_t *capacity, size_t size,
+                  size_t align)
 {
     if (count < *capacity)
-        return ERR_OK;
+        return items;
     size_t wanted = *capacity == 0 ? 16 : *capacity * 2;
     void *grown = arena_array(arena, wanted, size, align);
     if (grown == NULL)
-        return arena->failed;
+        return NULL;
     if (count > 0)
-        memcpy(grown, *items, count * size);
-    *items = grown;
+        memcpy(grown, items, count * size);
     *capacity = wanted;
-    return ERR_OK;
+    return grown;
 }
 
 static enum err add_id(struct arena *arena, struct row_list *list, uint32_t id)
 {
-    void *ids = list->ids;
-    TRY(grow(arena, &ids, list->count, &list->capacity, sizeof id, _Alignof(uint32_t)));
+    uint32_t *ids =
+        grow(arena, list->ids, list->count, &list->capacity, sizeof *ids, _Alignof(uint32_t));
+    if (ids == NULL)
+        return arena->failed;
     list->ids = ids;
-    list->ids[list->count++] = id;
+    ids[list->count++] = id;
     return ERR_OK;
 }
 
@@ -377,12 +379,12 @@ enum err snapshot_list_profilers(const struct snapshot *snap, uint64_t project_i
         struct profiler_summary sum = summarize(snap, slot);
         if (sum.chunk_count == 0)
             continue;
-        void *items = list;
-        TRY(grow(arena, &items, count, &capacity, sizeof sum, _Alignof(struct profiler_summary)));
-        list = items;
+        list = grow(arena, list, count, &capacity, sizeof sum, _Alignof(struct profiler_summary));
+        if (list == NULL)
+            return arena->failed;
         list[count++] = sum;
     }
-    if (count > 1)
+    if (list != NULL && count > 1)
         qsort(list, count, sizeof *list, compare_summaries);
     *ret = list;
     *ret_count = count;
@@ -395,8 +397,9 @@ struct project_list {
     size_t capacity;
 };
 
-static enum err project_of(struct project_list *list, uint64_t project_id, struct arena *arena,
-                           struct project_summary **ret)
+/* Where the project stands in the list, put there when it is new; NULL when there is no room. */
+static struct project_summary *project_of(struct project_list *list, uint64_t project_id,
+                                          struct arena *arena)
 {
     size_t low = 0;
     size_t high = list->count;
@@ -407,19 +410,18 @@ static enum err project_of(struct project_list *list, uint64_t project_id, struc
         else
             high = middle;
     }
-    if (low == list->count || list->items[low].project_id != project_id) {
-        void *items = list->items;
-        TRY(grow(arena, &items, list->count, &list->capacity, sizeof **ret,
-                 _Alignof(struct project_summary)));
-        list->items = items;
-        memmove(list->items + low + 1, list->items + low,
-                (list->count - low) * sizeof *list->items);
-        list->items[low] = (struct project_summary){
-            .project_id = project_id, .first_ns = INT64_MAX, .last_ns = INT64_MIN};
-        list->count++;
-    }
-    *ret = &list->items[low];
-    return ERR_OK;
+    if (low < list->count && list->items[low].project_id == project_id)
+        return &list->items[low];
+    struct project_summary *items = grow(arena, list->items, list->count, &list->capacity,
+                                         sizeof *items, _Alignof(struct project_summary));
+    if (items == NULL)
+        return NULL;
+    memmove(items + low + 1, items + low, (list->count - low) * sizeof *items);
+    items[low] = (struct project_summary){
+        .project_id = project_id, .first_ns = INT64_MAX, .last_ns = INT64_MIN};
+    list->items = items;
+    list->count++;
+    return &items[low];
 }
 
 static void add_summary(struct project_summary *to, enum record_kind kind,
@@ -446,8 +448,9 @@ enum err snapshot_list_projects(const struct snapshot *snap, struct arena *arena
         struct profiler_summary sum = summarize(snap, slot);
         if (sum.chunk_count == 0)
             continue;
-        struct project_summary *project = NULL;
-        TRY(project_of(&list, slot->project_id, arena, &project));
+        struct project_summary *project = project_of(&list, slot->project_id, arena);
+        if (project == NULL)
+            return arena->failed;
         add_summary(project, slot->kind, &sum);
     }
     *ret = list.items;

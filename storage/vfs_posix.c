@@ -188,8 +188,10 @@ static enum err posix_map(struct vfs *v, struct vfs_file *f, struct bytes *ret,
 static void posix_unmap(struct vfs *v, struct bytes mapped)
 {
     (void)v;
+    void *at; /* what mmap gave, without the const */
+    memcpy(&at, &mapped.data, sizeof at);
     if (mapped.len > 0)
-        (void)munmap((void *)(uintptr_t)mapped.data, mapped.len);
+        (void)munmap(at, mapped.len);
 }
 
 static enum err posix_rename(struct vfs *v, const char *from, const char *to, struct errinfo *info)
@@ -278,8 +280,10 @@ static enum err posix_lock(struct vfs *v, const char *path, struct vfs_file **re
                            struct errinfo *info)
 {
     struct vfs_file *f = NULL;
-    TRY(open_with_flags(path, O_RDWR | O_CREAT, &f, info));
-    enum err rc = take_lock(f->fd, path, info);
+    enum err rc = open_with_flags(path, O_RDWR | O_CREAT, &f, info);
+    if (f == NULL)
+        return rc;
+    rc = take_lock(f->fd, path, info);
     if (rc != ERR_OK) {
         posix_close(v, f);
         return rc;
