@@ -418,6 +418,10 @@ static enum err store_profile(struct ingest *in, const struct envelope_item *fro
             rc = encode_profile(in, p, !from->unsampled, item, &why);
     }
     decoded_destroy(d);
+    if (rc == ERR_LIMIT && in->encoded.failed == ERR_OK) { /* of what a block may hold */
+        drop(item, INGEST_EXCEED_SIZE, &why);
+        return ERR_OK;
+    }
     return rc;
 }
 

@@ -80,3 +80,205 @@ Test(ingest, all_recordings_when_they_are_there, .timeout = 280)
               r.stored);
     replay_close(&r);
 }
+
+/* ---- one upload at a time ---- */
+
+#define KEY  "df17aa723bdea468a13becb9733ba43b"
+#define AUTH "Sentry sentry_key=" KEY
+
+static struct ingest *upload(struct bytes body, bool open_mode, struct mem_account *account)
+{
+    struct ingest *in;
+    struct errinfo info;
+    struct ingest_request request = {.project_id = 42,
+                                     .x_sentry_auth = BYTES(AUTH),
+                                     .open_mode = open_mode,
+                                     .now_ns = 77,
+                                     .retention_days = 30,
+                                     .account = account};
+    size_t used;
+    if (ingest_create(&request, &in, &info) != ERR_OK)
+        return NULL;
+    enum err rc = ingest_authenticate(in, &info);
+    if (rc == ERR_OK)
+        rc = ingest_feed(in, body, &used, &info);
+    if (rc == ERR_OK)
+        rc = ingest_finish(in, &info);
+    (void)rc; /* the verdict says it */
+    return in;
+}
+
+static int status_of(const struct ingest *in, char text[INGEST_ANSWER_MAX])
+{
+    return ingest_verdict(in, text);
+}
+
+Test(ingest, without_keys_only_open_mode_lets_in)
+{
+    char text[INGEST_ANSWER_MAX];
+    struct ingest *in = upload(BYTES("{}\n"), false, NULL);
+    cr_expect_eq(status_of(in, text), 403);
+    cr_expect_str_eq(text, "{\"detail\":\"forbidden\",\"causes\":[\"unknown or revoked key\"]}");
+    ingest_destroy(in);
+    in = upload(BYTES("{}\n"), true, NULL);
+    cr_expect_eq(status_of(in, text), 200);
+    cr_expect_str_eq(text, "{}");
+    ingest_destroy(in);
+    cr_expect_eq(ingest_verdict_of(ERR_BUSY, "no room", text), 503);
+    cr_expect_eq(ingest_verdict_of(ERR_LIMIT, NULL, text), 413);
+    cr_expect_str_eq(text, "{\"detail\":\"the envelope exceeds a size limit\"}");
+    cr_expect_eq(ingest_verdict_of(ERR_MALFORMED, "a \"quoted\" cause", text), 400);
+    cr_expect_not_null(strstr(text, "[\"a \\\"quoted\\\" cause\"]"));
+}
+
+#define EVENT_ID "15b17a05fca8ca29a4294c96dfd334aa"
+#define TRACE_ID "25b17a05fca8ca29a4294c96dfd334aa"
+#define PROFILE                                                                                      \
+    "{\"version\":\"1\",\"platform\":\"node\",\"event_id\":\"35b17a05fca8ca29a4294c96dfd334aa\","    \
+    "\"timestamp\":\"2026-11-22T08:00:00Z\",\"device\":{\"architecture\":\"x\"},\"environment\":"    \
+    "\"old\",\"release\":\"own\",\"os\":{\"name\":\"L\",\"version\":\"6\"},\"transaction\":{\"id\":" \
+    "\"" EVENT_ID "\",\"name\":\"old\",\"trace_id\":\"" TRACE_ID "\"},\"profile\":{\"samples\":"     \
+    "[{\"elapsed_since_start_ns\":0,\"stack_id\":0,\"thread_id\":0},{\"elapsed_since_start_ns\":9,"  \
+    "\"stack_id\":0,\"thread_id\":0}],\"stacks\":[[0]],\"frames\":[{\"function\":\"f\"}]}}"
+#define EVENT                                                                                    \
+    "{\"transaction\":\"GET /\",\"release\":\"new\",\"environment\":\"prod\",\"dist\":\"d\","    \
+    "\"contexts\":{\"trace\":{\"trace_id\":\"" TRACE_ID "\",\"span_id\":\"ad9e7315618ba4cb\"}}," \
+    "\"start_timestamp\":1,\"timestamp\":2,\"event_id\":\"" EVENT_ID "\"}"
+#define BOTH                                                                  \
+    "{\"event_id\":\"" EVENT_ID "\"}\n{\"type\":\"profile\"}\n" PROFILE       \
+    "\n{\"type\":\"transaction\"}\n" EVENT "\n{\"type\":\"client_report\"}\n" \
+    "{\"discarded_events\":[{\"quantity\":5}]}\n{\"type\":\"made_up\"}\nx"
+
+static bool text_is(const struct profile *p, uint32_t id, const char *text)
+{
+    return bytes_equal(profile_string(p, id), bytes_of_text(text));
+}
+
+Test(ingest, a_transaction_profile_takes_what_its_transaction_says)
+{
+    char answer[INGEST_ANSWER_MAX];
+    struct tmpdir dir = tmpdir_make();
+    struct store *store;
+    struct errinfo info = {{0}};
+    struct arena arena;
+    struct profile p;
+    struct link_list links = {0};
+    struct uuid id, trace;
+    size_t count;
+    row_id row;
+    struct store_options options = {
+        .vfs = vfs_posix(), .dir = dir.path, .durability = DURABILITY_NONE};
+    cr_assert_eq(store_open(&options, &store, &info), ERR_OK, "%s", info.text);
+    struct ingest *in = upload(BYTES(BOTH), true, NULL);
+    cr_assert_eq(status_of(in, answer), 200, "%s", answer);
+    cr_expect_str_eq(answer, "{\"id\":\"" EVENT_ID "\"}");
+    cr_expect_eq(ingest_client_discards(in), 5);
+    const struct ingest_item *items = ingest_items(in, &count);
+    cr_assert_eq(count, 4);
+    cr_expect(items[0].outcome == INGEST_STORED && items[0].sample_count == 2, "%s",
+              items[0].detail);
+    cr_expect(items[1].outcome == INGEST_READ && items[2].outcome == INGEST_ACCEPTED);
+    cr_expect(items[3].outcome == INGEST_UNKNOWN && items[3].size == 1);
+    const struct bytes *records = ingest_records(in, &count);
+    cr_assert_eq(count, 2, "the profile, and the link of its transaction");
+    cr_assert_eq(store_append(store, records, count, &info), ERR_OK, "%s", info.text);
+    ingest_destroy(in);
+
+    struct snapshot *snap = snapshot_acquire(store);
+    arena_init(&arena, MIB(4), NULL);
+    cr_assert(uuid_parse(BYTES("35b17a05fca8ca29a4294c96dfd334aa"), &id));
+    cr_assert(uuid_parse(BYTES(TRACE_ID), &trace));
+    cr_assert(snapshot_find_profile(snap, 42, id, &row));
+    cr_assert_eq(snapshot_read_profile(snap, row, &arena, &p, &info), ERR_OK, "%s", info.text);
+    cr_expect(text_is(&p, p.transaction, "GET /") && text_is(&p, p.environment, "prod"));
+    cr_expect(text_is(&p, p.release, "own") && text_is(&p, p.dist, "d"));
+    cr_expect(text_is(&p, p.segment_id, "ad9e7315618ba4cb"));
+    cr_expect(text_is(&p, p.sdk_name, "sentry.javascript.node") && p.sdk_version == 0);
+    cr_expect(p.retention_days == 30 && p.received_ns == 77 && p.organization_id == 1);
+    cr_expect_neq(p.flags & PROFILE_SAMPLED, 0);
+    cr_assert_eq(snapshot_find_links_of_trace(snap, 42, trace, &arena, &links), ERR_OK);
+    cr_assert_eq(links.count, 1);
+    cr_expect(uuid_is_nil(links.links[0].profiler_id) && links.links[0].is_segment);
+    cr_expect_eq(links.links[0].end_ns, 2000000000);
+    snapshot_release(snap);
+    arena_close(&arena);
+    store_close(store);
+    tmpdir_remove(&dir);
+}
+
+Test(ingest, little_room_and_failed_allocations_are_told_and_undone)
+{
+    char text[INGEST_ANSWER_MAX];
+    struct mem_budget budget;
+    struct mem_account account;
+    int status = 0;
+    for (size_t size = 0; status != 200; size += 512) {
+        cr_assert_lt(size, MIB(4));
+        mem_budget_init(&budget, size);
+        mem_account_init(&account, &budget, SIZE_MAX);
+        struct ingest *in = upload(BYTES(BOTH), true, &account);
+        size_t records = 0;
+        if (in == NULL)
+            continue;
+        (void)ingest_records(in, &records);
+        if (records == 0)
+            status = 503; /* ERR_BUSY leaves the verdict open: nothing was refused */
+        else
+            status = status_of(in, text);
+        ingest_destroy(in);
+        cr_assert_eq(account.held, 0);
+    }
+    size_t before = mem_outstanding();
+    status = 0;
+    for (size_t nth = 1; status != 200; nth++) {
+        cr_assert_lt(nth, 1000);
+        mem_fail_at(nth);
+        struct ingest *in = upload(BYTES(BOTH), true, NULL);
+        mem_fail_at(0);
+        status = in == NULL ? 503 : status_of(in, text);
+        cr_assert(status == 200 || status == 503, "allocation %zu: %d %s", nth, status, text);
+        ingest_destroy(in);
+        cr_assert_eq(mem_outstanding(), before, "allocation %zu", nth);
+    }
+}
+
+/* What found no room goes on from where it was. */
+Test(ingest, goes_on_after_waiting_for_room)
+{
+    char text[INGEST_ANSWER_MAX];
+    struct mem_budget budget;
+    struct mem_account account, other;
+    struct errinfo info;
+    for (size_t free_size = 0; free_size < KIB(300); free_size += 1000) {
+        struct ingest *in;
+        struct bytes body = BYTES(BOTH);
+        mem_budget_init(&budget, MIB(4));
+        mem_account_init(&account, &budget, SIZE_MAX);
+        mem_account_init(&other, &budget, SIZE_MAX);
+        cr_assert_eq(mem_account_reserve(&other, MIB(4) - free_size), ERR_OK);
+        struct ingest_request request = {
+            .project_id = 42, .x_sentry_auth = BYTES(AUTH), .open_mode = true, .account = &account};
+        cr_assert_eq(ingest_create(&request, &in, &info), ERR_OK);
+        enum err rc = ERR_OK;
+        while (body.len > 0) {
+            size_t used;
+            rc = ingest_feed(in, body, &used, &info);
+            body = bytes_from(body, used);
+            if (rc == ERR_BUSY)
+                mem_account_release(&other, other.held);
+            cr_assert(rc == ERR_OK || rc == ERR_BUSY, "%s", info.text);
+        }
+        while ((rc = ingest_finish(in, &info)) == ERR_BUSY) {
+            cr_assert_gt(other.held, 0);
+            mem_account_release(&other, other.held);
+        }
+        cr_assert_eq(rc, ERR_OK, "%s", info.text);
+        cr_assert_eq(status_of(in, text), 200);
+        size_t count;
+        (void)ingest_records(in, &count);
+        cr_assert_eq(count, 2);
+        ingest_destroy(in);
+        cr_assert_eq(account.held, 0);
+        mem_account_close(&other);
+    }
+}
