@@ -757,7 +757,7 @@ Test(prop_flamegraph, equals_brute_force_over_raw_samples)
     static struct model m;
     static struct hand_profile h;
 
-    for (unsigned round = 0; round < test_scale(300); round++) {
+    for (unsigned round = 0; round < test_scale(200); round++) {
         struct query_store store;
         query_store_open(&store);
         m.profile_count = 0;
