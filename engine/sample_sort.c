@@ -73,7 +73,7 @@ static enum err pick_times_and_idle(struct profile *p, const uint32_t *order, st
 enum err profile_sort_samples(struct profile *p, struct arena *arena)
 {
     struct profile sorted = *p;
-    const uint32_t *order;
+    const uint32_t *order = NULL;
     if (is_sorted(p))
         return ERR_OK;
     TRY(sorted_order(p, arena, &order));
