@@ -1,8 +1,12 @@
+#include <stdio.h>
+#include <unistd.h>
+
 #include <criterion/criterion.h>
 
 #include "storage/store.h"
 #include "tests/support/hand_profile.h"
 #include "tests/support/random_profile.h"
+#include "tests/support/tmpdir.h"
 #include "tests/support/vfs_crash.h"
 
 /* A store on a disk in memory. */
@@ -345,4 +349,35 @@ Test(store, interval_durability_syncs_when_told)
         store_close(abandoned);
         rig_close(&r);
     }
+}
+
+Test(store, keeps_its_promises_in_a_real_folder)
+{
+    struct tmpdir tmp = tmpdir_make();
+    char dir[TMPDIR_PATH_SIZE + 16];
+    char held[TMPDIR_PATH_SIZE + 80];
+    struct rig r = {0};
+    struct store *second;
+    arena_init(&r.arena, 64 << 20, NULL);
+    struct store_options options = {.vfs = vfs_posix(),
+                                    .dir = tmpdir_path(&tmp, "data", dir, sizeof dir)};
+    for (unsigned i = 0; i < 3; i++) {
+        struct profile p;
+        cr_assert_eq(store_open(&options, &r.store, &r.info), ERR_OK, "%s", r.info.text);
+        cr_assert_eq(count_chunks(&r, 1, 0, INT64_MAX), i);
+        append_chunk(&r, 1, 10 + i, 1000 + i, 1001 + i, "a");
+        cr_assert_eq(store_open(&options, &second, &r.info), ERR_BUSY);
+        snprintf(held, sizeof held, "data folder %s is in use by another hearth (pid %ld)", dir,
+                 (long)getpid());
+        cr_assert_str_eq(r.info.text, held);
+        struct snapshot *snap = snapshot_acquire(r.store);
+        cr_assert_eq(snapshot_read_profile(snap, i, &r.arena, &p, &r.info), ERR_OK, "%s",
+                     r.info.text);
+        cr_assert(uuid_equal(p.id, id_of(10 + i)));
+        snapshot_release(snap);
+        store_close(r.store);
+    }
+    arena_close(&r.arena);
+    tmpdir_remove(&tmp);
+    cr_assert_eq(mem_outstanding(), 0);
 }
