@@ -591,12 +591,25 @@ static enum err lay_out_stacks(const struct stack_runs *runs, struct arena *aren
 
 /* ---- samples ---- */
 
-static enum err put_samples(struct buffer *out, const struct profile *p, struct arena *scratch)
+/* Each column's scratch memory goes before the next one's comes: the largest profile that is
+ * admitted has to fit together with its document. */
+static enum err put_ticks(struct buffer *out, const struct profile *p, struct arena *kept,
+                          struct arena *scratch)
 {
     struct ticks ticks = {0};
-    TRY(find_ticks(p, scratch, &ticks));
+    TRY(find_ticks(p, kept, &ticks));
     TRY(put_times(out, p, &ticks, scratch));
+    arena_close(scratch);
     TRY(put_patterns(out, p, &ticks, scratch));
+    arena_close(scratch);
+    return ERR_OK;
+}
+
+static enum err put_samples(struct buffer *out, const struct profile *p, struct arena *kept,
+                            struct arena *scratch)
+{
+    TRY(put_ticks(out, p, kept, scratch));
+    arena_close(kept);
     TRY(put_sample_stacks(out, p, scratch));
     buffer_put_u8(out, (uint8_t)((p->sample_queue != NULL ? HAS_QUEUE : 0) |
                                  (p->sample_idle != NULL ? HAS_IDLE : 0)));
@@ -661,13 +674,16 @@ enum err profile_block_encode(const struct profile *p, struct buffer *out, struc
     if (p->sample_count > SAMPLE_COUNT_MAX)
         return err_set(info, ERR_LIMIT, "block: %zu samples, at most %zu", p->sample_count,
                        SAMPLE_COUNT_MAX);
+    struct arena kept;
     struct arena scratch;
-    arena_init(&scratch, PAGE_RAW_MAX * 2, out->account);
+    arena_init(&kept, PAGE_RAW_MAX, out->account);
+    arena_init(&scratch, PAGE_RAW_MAX, out->account);
     put_head(out, p);
     put_strings(out, p);
     put_tables(out, p);
-    enum err rc = put_samples(out, p, &scratch);
+    enum err rc = put_samples(out, p, &kept, &scratch);
     arena_close(&scratch);
+    arena_close(&kept);
     if (rc == ERR_OK)
         rc = out->failed;
     return rc == ERR_OK ? ERR_OK : err_set(info, rc, "block: no room to encode");
