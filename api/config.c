@@ -197,6 +197,7 @@ enum config_outcome config_parse(int argc, char **argv, struct config *ret, stru
     optind = 1;
     opterr = 0;
     int option;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == OPTION_HELP)
             return CONFIG_HELP;

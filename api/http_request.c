@@ -302,7 +302,8 @@ static void complete_head(struct http_parser *p)
     p->content_length = p->chunked || !p->has_length ? 0 : p->machine.content_length;
     p->method_text = bytes_of_text(llhttp_method_name((llhttp_method_t)p->machine.method));
     p->request.method = method_of(p->machine.method);
-    p->request.target = bytes_of(p->head.data + p->target.at, p->target.len);
+    if (p->head.data != NULL) /* "CONNECT  " has nothing at all */
+        p->request.target = bytes_of(p->head.data + p->target.at, p->target.len);
     fill_headers(p);
     if (p->request.headers != NULL)
         check_head(p);

@@ -72,11 +72,12 @@ static void put_problem(struct http_response *r, int status, const char *reason,
 void http_problem(struct http_response *r, int status, const char *reason, const char *format, ...)
 {
     char detail[DETAIL_SIZE];
-    va_list arguments;
-    va_start(arguments, format);
-    if (vsnprintf(detail, sizeof(detail), format, arguments) < 0)
+    va_list args;
+    va_start(args, format);
+    int wanted = vsnprintf(detail, sizeof(detail), format, args);
+    va_end(args);
+    if (wanted < 0) /* a format vsnprintf refuses: still a terminated text */
         detail[0] = '\0';
-    va_end(arguments);
     put_problem(r, status, reason, detail);
 }
 

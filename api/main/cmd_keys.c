@@ -75,6 +75,7 @@ static const char *parse(struct keys_command *k, int argc, char **argv)
     int option;
     optind = 1;
     opterr = 0;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         const char *problem = parse_option(k, option);
         if (problem != NULL)

@@ -41,9 +41,11 @@ struct serve {
  * at once, few arenas, the top is trimmed. Files: as many as we may. */
 static void prepare_process(void)
 {
+    /* NOLINTBEGIN(concurrency-mt-unsafe): before the first thread */
     (void)mallopt(M_MMAP_THRESHOLD, (int)KIB(128));
     (void)mallopt(M_TRIM_THRESHOLD, (int)KIB(256));
     (void)mallopt(M_ARENA_MAX, 2);
+    /* NOLINTEND(concurrency-mt-unsafe) */
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;

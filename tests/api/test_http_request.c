@@ -93,6 +93,7 @@ static const struct request_case cases[] = {
      NULL, 400, false, false},
     {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", NULL, NULL, NULL,
      400, false, false},
+    {"CONNECT  \r\n\r\n", NULL, NULL, NULL, 505, false, false},
     {"\x16\x03\x01\x02", NULL, NULL, NULL, 400, false, false},
 };
 
