@@ -3,26 +3,23 @@
 #define PROTOCOL_VERSION_MAX 7
 #define VALUE_SIZE_MAX       128 /* of a decoded query value or of Basic credentials' key */
 
+static const struct {
+    int status;
+    const char *text;
+} results[] = {
+#define AUTH_ROW(code, status, text) [AUTH_##code] = {status, text},
+    AUTH_RESULTS(AUTH_ROW)
+#undef AUTH_ROW
+};
+
 int auth_status(enum auth_result result)
 {
-    switch (result) {
-#define AUTH_CASE(code, status, text) \
-    case AUTH_##code: return status;
-        AUTH_RESULTS(AUTH_CASE)
-#undef AUTH_CASE
-    }
-    return 401;
+    return results[result].status;
 }
 
 const char *auth_text(enum auth_result result)
 {
-    switch (result) {
-#define AUTH_CASE(code, status, text) \
-    case AUTH_##code: return text;
-        AUTH_RESULTS(AUTH_CASE)
-#undef AUTH_CASE
-    }
-    return "";
+    return results[result].text;
 }
 
 /* What one of the forms says. */

@@ -176,6 +176,8 @@ struct bytes envelope_platform(const struct envelope *e, const struct envelope_i
 {
     if (!item->has_platform)
         return (struct bytes){NULL, 0};
+    if (item->platform_size == 0)
+        return BYTES(""); /* there, and no platform's name */
     return bytes_of(e->texts.data + item->platform_at, item->platform_size);
 }
 

@@ -154,9 +154,9 @@ int ingest_verdict(const struct ingest *in, char text[INGEST_ANSWER_MAX])
     char id[UUID_TEXT_SIZE + 1];
     uuid_print(in->answer_id, id);
     if (in->has_answer_id)
-        snprintf(text, INGEST_ANSWER_MAX, "{\"id\":\"%s\"}", id);
+        (void)snprintf(text, INGEST_ANSWER_MAX, "{\"id\":\"%s\"}", id);
     else
-        snprintf(text, INGEST_ANSWER_MAX, "{}");
+        (void)snprintf(text, INGEST_ANSWER_MAX, "{}");
     return STATUS_OK;
 }
 
@@ -316,7 +316,8 @@ static enum err list_items(struct ingest *in)
 static void drop(struct ingest_item *item, enum ingest_outcome outcome, const struct errinfo *why)
 {
     item->outcome = outcome;
-    snprintf(item->detail, sizeof(item->detail), "%.*s", (int)sizeof(item->detail) - 1, why->text);
+    (void)snprintf(item->detail, sizeof(item->detail), "%.*s", (int)sizeof(item->detail) - 1,
+                   why->text);
 }
 
 /* Contents that cannot be read: dropped; anything else is the upload's failure. */

@@ -81,7 +81,7 @@ enum json_type json_peek(struct json_reader *r)
     case '"': return JSON_STRING;
     case '[': return JSON_ARRAY;
     case '{': return JSON_OBJECT;
-    case '-': return JSON_NUMBER;
+    case '-':
     case '0':
     case '1':
     case '2':
@@ -371,7 +371,7 @@ void json_keys_init(struct json_keys *k, const struct bytes *names, int count)
     assert(count >= 0 && count <= JSON_KEYS_MAX);
     *k = (struct json_keys){.names = names, .count = count, .previous = JSON_KEY_UNKNOWN};
     for (int i = 0; i <= count; i++)
-        k->after[i] = (int8_t)(i < count ? i : 0);
+        k->after[i] = (uint8_t)(i < count ? i : 0);
 }
 
 void json_enter_keys(struct json_reader *r, struct json_keys *keys)
@@ -402,7 +402,7 @@ bool json_next_key(struct json_reader *r, struct json_keys *keys, int *ret_key)
 {
     if (!next_key_start(r))
         return false;
-    int8_t *guess = &keys->after[keys->previous + 1];
+    uint8_t *guess = &keys->after[keys->previous + 1];
     int key = *guess;
     if (keys->count == 0 || !take_key(r, keys->names[key])) {
         struct bytes name = read_string(r, r->scratch);
@@ -410,7 +410,7 @@ bool json_next_key(struct json_reader *r, struct json_keys *keys, int *ret_key)
             return false;
         key = find_key(keys, name);
         if (key != JSON_KEY_UNKNOWN)
-            *guess = (int8_t)key;
+            *guess = (uint8_t)key;
     }
     if (!take_colon(r))
         return false;

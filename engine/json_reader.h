@@ -74,7 +74,7 @@ struct json_keys {
     const struct bytes *names;
     int count;                       /* <= JSON_KEYS_MAX */
     int previous;                    /* JSON_KEY_UNKNOWN at the start of an object */
-    int8_t after[JSON_KEYS_MAX + 1]; /* [previous + 1]: which key came next the last time */
+    uint8_t after[JSON_KEYS_MAX + 1]; /* [previous + 1]: which key came next the last time */
 };
 
 void json_keys_init(struct json_keys *k, const struct bytes *names, int count);

@@ -133,6 +133,20 @@ Test(envelope, is_framed_alike_in_pieces_of_any_size)
     }
 }
 
+Test(envelope, an_empty_platform_is_not_a_missing_one)
+{
+    struct envelope *e;
+    struct errinfo info;
+    size_t count;
+    cr_assert_eq(envelope_create(NULL, &e, &info), ERR_OK);
+    cr_assert_eq(run(e, BYTES("{}\n{\"type\":\"profile_chunk\",\"platform\":\"\"}\n{}"), 99, &info),
+                 ERR_OK);
+    struct envelope_item *items = envelope_items(e, &count);
+    struct bytes platform = envelope_platform(e, &items[0]);
+    cr_expect(platform.data != NULL && platform.len == 0);
+    envelope_destroy(e);
+}
+
 Test(envelope, headers_tell_what_they_hold)
 {
     struct envelope *e;
