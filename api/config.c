@@ -19,7 +19,7 @@ const char config_usage[] =
     "  --threads N          event loops, default one a core\n"
     "  --memory-max SIZE    ceiling of anonymous memory, default 256M\n"
     "  --strict-keys        only keys added by `hearth keys add`, also on a loopback address\n"
-    "  --retention-days N   how long profiles are kept, default 90\n"
+    "  --retention-days N   recorded with each profile, default 90; nothing is removed by age yet\n"
     "  --log-level LEVEL    debug, info (default), warn, error, none\n"
     "\n"
     "Every option can be given as an environment variable: HEARTH_LISTEN, HEARTH_DATA,\n"
@@ -103,12 +103,26 @@ bool config_parse_size(struct bytes text, size_t *ret)
     return bytes_to_u64(text, &n) && size_mul(n, unit, ret);
 }
 
+/* Bytes of memory, 0 where the system does not say. */
+static size_t machine_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES);
+    long page_size = sysconf(_SC_PAGESIZE);
+    size_t size;
+    return pages > 0 && page_size > 0 && size_mul((size_t)pages, (size_t)page_size, &size) ? size
+                                                                                           : 0;
+}
+
 static enum err set_memory_max(struct config *c, const char *text, struct errinfo *info)
 {
     if (!config_parse_size(bytes_of_text(text), &c->memory_max) || c->memory_max < MEMORY_MAX_MIN)
         return err_set(info, ERR_MALFORMED,
                        "--memory-max %s: expected a size like 256M, at least %zuM", text,
                        MEMORY_MAX_MIN >> 20);
+    size_t machine = machine_memory();
+    if (machine > 0 && c->memory_max > machine)
+        return err_set(info, ERR_MALFORMED, "--memory-max %s: this machine has %zuM", text,
+                       machine >> 20);
     return ERR_OK;
 }
 
@@ -154,6 +168,40 @@ static const struct setting settings[] = {
 
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
 #define OPTION_HELP   ((int)SETTING_COUNT + 1)
+
+/* Ours, though serve does not read them: the other commands' and those of scripts and tests. */
+static const char *const other_variables[] = {
+    "HEARTH_URL",     "HEARTH_PROJECT",    "HEARTH_PROFILER", "HEARTH_PROFILE",
+    "HEARTH_START",   "HEARTH_END",        "HEARTH_THREAD",   "HEARTH_ENVIRONMENT",
+    "HEARTH_RELEASE", "HEARTH_PLATFORM",   "HEARTH_TRACE",    "HEARTH_TRANSACTION",
+    "HEARTH_LIMIT",   "HEARTH_BY",         "HEARTH_JSON",     "HEARTH_FORMAT",
+    "HEARTH_OUTPUT",  "HEARTH_KEY",        "HEARTH_QUIET",    "HEARTH_SEED",
+    "HEARTH_SHARED",  "HEARTH_TEST_SCALE", "HEARTH_PLAIN",
+};
+
+static bool is_known_variable(struct bytes name)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        if (bytes_equal(name, bytes_of_text(settings[i].variable)))
+            return true;
+    for (size_t i = 0; i < sizeof(other_variables) / sizeof(other_variables[0]); i++)
+        if (bytes_equal(name, bytes_of_text(other_variables[i])))
+            return true;
+    return false;
+}
+
+struct bytes config_unknown_variable(const char *const *environment, size_t *at)
+{
+    for (; environment[*at] != NULL; (*at)++) {
+        struct bytes text = bytes_of_text(environment[*at]);
+        struct bytes name = bytes_first(text, bytes_find_byte(text, '='));
+        if (!bytes_starts_with(name, BYTES("HEARTH_")) || is_known_variable(name))
+            continue;
+        (*at)++;
+        return name;
+    }
+    return (struct bytes){0};
+}
 
 static enum err from_environment(struct config *c, const bool given[], struct errinfo *info)
 {

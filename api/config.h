@@ -32,6 +32,9 @@ enum config_outcome { CONFIG_READY, CONFIG_HELP, CONFIG_WRONG };
 /* CONFIG_WRONG: info says what. Resolves the listen addresses. */
 enum config_outcome config_parse(int argc, char **argv, struct config *ret,
                                  struct errinfo *info) MUST_CHECK;
+/* The next name in `environment`, from *at on, that begins with HEARTH_ and is nobody's: a typo
+ * that would leave a default in force unseen. Empty at the end. */
+struct bytes config_unknown_variable(const char *const *environment, size_t *at);
 const char *durability_name(enum durability d);
 /* "256M", "1G", "96000K", plain bytes. */
 bool config_parse_size(struct bytes text, size_t *ret);

@@ -93,6 +93,8 @@ static void put_verdict(struct ingest_upload *u, struct http_response *r)
 {
     char text[INGEST_ANSWER_MAX];
     int status = ingest_verdict(u->ingest, text);
+    if (status == 401 || status == 403)
+        metrics_add(u->app->metrics, METRIC_AUTH_REFUSED, 1);
     put_answer(r, status, text);
 }
 

@@ -21,6 +21,8 @@
       "requests answered 503 because memory did not come in time")                                 \
     X(UPLOADS_STREAMED, "counter", "uploads_streamed_total", "uploads taken piece by piece")       \
     X(UPLOAD_BYTES, "counter", "upload_bytes_total", "coded bytes of upload bodies")               \
+    X(AUTH_REFUSED, "counter", "ingest_auth_refused_total",                                        \
+      "uploads refused because their key is unknown, revoked, of another project or missing")      \
     X(SAMPLES, "counter", "ingest_samples_total", "samples of stored profiles")                    \
     X(CLIENT_DISCARDS, "counter", "ingest_client_discards_total",                                  \
       "items that SDKs reported to have dropped themselves")                                       \

@@ -59,9 +59,32 @@ static int flamegraph_run(struct flamegraph_command *c)
         rc = place_ask(&place, &question, &info);
     if (rc == ERR_OK)
         rc = output_file_finish(&output, &info);
+    if (rc == ERR_OK && output.written == 0) /* the other formats are never empty */
+        (void)fprintf(stderr,
+                      "hearth flamegraph: no stack of project %llu lies in this selection\n",
+                      (unsigned long long)c->query.project_id);
     output_file_close(&output);
     place_close(&place);
     return rc == ERR_OK ? 0 : complain(info.text, 1);
+}
+
+/* One flag: FLAGS_GO_ON, or the exit status. */
+static int take_option(void *self, int option, const char *value)
+{
+    struct flamegraph_command *c = self;
+    const char *why;
+    switch (option) {
+    case OPTION_FORMAT: c->format = value; return FLAGS_GO_ON;
+    case OPTION_OUTPUT: c->output = value; return FLAGS_GO_ON;
+    case QUERY_HELP: (void)fputs(usage, stdout); return 0;
+    default: break;
+    }
+    if (query_flags_take(&c->query, option, value, &why))
+        return FLAGS_GO_ON;
+    if (why != NULL)
+        return complain(why, EXIT_USAGE);
+    (void)fputs(usage, stderr);
+    return EXIT_USAGE;
 }
 
 int cmd_flamegraph(int argc, char **argv)
@@ -71,25 +94,12 @@ int cmd_flamegraph(int argc, char **argv)
                                             QUERY_OPTIONS,
                                             {NULL, 0, NULL, 0}};
     struct flamegraph_command c = {.query = {.project_id = 1}, .format = "folded"};
-    int option;
-    optind = 0; /* glibc: start over, wherever the dispatcher's own parsing ended */
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        const char *why;
-        if (option == OPTION_FORMAT) {
-            c.format = optarg;
-        } else if (option == OPTION_OUTPUT) {
-            c.output = optarg;
-        } else if (option == QUERY_HELP) {
-            (void)fputs(usage, stdout);
-            return 0;
-        } else if (!query_flags_take(&c.query, option, optarg, &why)) {
-            if (why != NULL)
-                return complain(why, EXIT_USAGE);
-            (void)fputs(usage, stderr);
-            return EXIT_USAGE;
-        }
-    }
+    int status = flags_read(argc, argv, options, &c, take_option);
+    if (status != FLAGS_GO_ON)
+        return status;
+    const char *clash = query_flags_clash(&c.query);
+    if (clash != NULL)
+        return complain(clash, EXIT_USAGE);
     if (optind < argc)
         return complain("expected flags only, see --help", EXIT_USAGE);
     if (!is_format(c.format))

@@ -3,10 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <getopt.h>
-
 #include "api/main/command.h"
 #include "api/main/delivery.h"
+#include "api/main/flags.h"
 #include "api/main/import_list.h"
 #include "base/clock.h"
 
@@ -28,6 +27,9 @@ static const char usage[] =
     "  --key HEX      public key to send with them\n"
     "  --quiet        no progress line\n"
     "\n"
+    "--project, --key and --quiet can be given as HEARTH_PROJECT, HEARTH_KEY, HEARTH_QUIET=1.\n"
+    "HEARTH_DATA is a server's and not read here: --data has to be written out.\n"
+    "\n"
     "Exit status: 0 everything is stored, 1 something was refused or failed (each file is named\n"
     "with its reason on standard error), 2 wrong usage.\n";
 
@@ -48,7 +50,10 @@ struct tally {
     uint64_t bytes;
     uint64_t requests;
     uint64_t refused_requests;
-    uint64_t failed_files;
+    uint64_t unreadable_files;
+    uint64_t foreign_files; /* readable, and no profiling data */
+    uint64_t undelivered;   /* the place broke down with this one */
+    uint64_t unknown_keys;  /* of the refused requests */
     uint64_t refused_items;
     uint64_t samples;
     uint64_t skipped;
@@ -63,13 +68,18 @@ static double seconds_since(int64_t start_ns)
     return ns < 1000 ? 1e-6 : (double)ns / 1e9;
 }
 
+static uint64_t failed_files(const struct tally *t)
+{
+    return t->unreadable_files + t->foreign_files + t->undelivered;
+}
+
 static void show_progress(struct tally *t, bool last)
 {
     int64_t now = clock_steady_ns();
     if (!t->progress || (!last && now - t->shown_ns < PROGRESS_NS))
         return;
     t->shown_ns = now;
-    uint64_t refused = t->refused_items + t->refused_requests + t->failed_files;
+    uint64_t refused = t->refused_items + t->refused_requests + failed_files(t);
     double rate = (double)t->bytes / 1e6 / seconds_since(t->started_ns);
     (void)fprintf(
         stderr, "\r\x1b[K%zu of %zu files, %llu profiles stored, %llu refused, %.1f MB, %.1f MB/s",
@@ -115,10 +125,17 @@ static void on_result(void *self, const struct delivery_result *result)
         char what[48];
         (void)snprintf(what, sizeof(what), "answered %d", result->status);
         t->refused_requests++;
+        t->unknown_keys += result->status == 401 || result->status == 403;
         complain(t, result->path, what, result->answer);
     }
     for (size_t i = 0; i < result->item_count; i++)
         on_item(t, result->path, &result->items[i]);
+}
+
+static void show_count(uint64_t count, const char *what, const char *kind, const char *note)
+{
+    if (count > 0)
+        printf("%10llu %s%s%s\n", (unsigned long long)count, what, kind, note);
 }
 
 static void show_summary(const struct tally *t)
@@ -128,17 +145,17 @@ static void show_summary(const struct tally *t)
            (unsigned long long)t->requests, (double)t->bytes / 1e6, seconds,
            (double)t->bytes / 1e6 / seconds, (unsigned long long)t->samples);
     for (int i = 0; i < INGEST_OUTCOME_COUNT; i++)
-        if (t->outcomes[i] > 0)
-            printf("%10llu items %s\n", (unsigned long long)t->outcomes[i],
-                   ingest_outcome_text((enum ingest_outcome)i));
-    if (t->refused_requests > 0)
-        printf("%10llu requests refused\n", (unsigned long long)t->refused_requests);
-    if (t->failed_files > 0)
-        printf("%10llu files not readable as profiling data\n",
-               (unsigned long long)t->failed_files);
-    if (t->skipped > 0)
-        printf("%10llu files passed over: nothing to import in them\n",
-               (unsigned long long)t->skipped);
+        show_count(t->outcomes[i], "items ", ingest_outcome_text((enum ingest_outcome)i),
+                   i == INGEST_STORED ? ", each once: what was there already is replaced" : "");
+    show_count(t->refused_requests, "requests refused", "", "");
+    show_count(t->unreadable_files, "files could not be read", "", "");
+    show_count(t->foreign_files, "files hold no profiling data", "", "");
+    show_count(t->undelivered, "files not delivered", "", "");
+    show_count(t->skipped, "files passed over: nothing to import in them", "", "");
+    if (t->unknown_keys > 0)
+        (void)fprintf(stderr, "hearth import: the server takes only keys that were added to it: "
+                              "--key HEX for files\nthat name none, or `hearth keys add` with "
+                              "the key and project that the recording has\n");
 }
 
 /* ---- the run ---- */
@@ -150,15 +167,20 @@ static bool import_one(struct tally *t, const struct import_source *source,
     struct import_file file = {0};
     struct errinfo info = {0};
     t->file_count++;
-    if (import_file_open(source, options, &file, &info) != ERR_OK) {
-        t->failed_files++;
+    enum err rc = import_file_open(source, options, &file, &info);
+    if (rc != ERR_OK) {
+        if (rc == ERR_IO || rc == ERR_NOTFOUND)
+            t->unreadable_files++;
+        else
+            t->foreign_files++;
         complain(t, info.text, "not imported", "");
         return true;
     }
     if (!file.is_envelope || !file.is_profile) {
-        t->skipped++;
-        if (source->named) {
-            t->failed_files++;
+        if (!source->named) {
+            t->skipped++;
+        } else {
+            t->foreign_files++;
             complain(t, source->path, "not imported",
                      file.is_profile ? "the request is no POST to /api/PROJECT/envelope/"
                                      : "the document has no \"profile\"");
@@ -168,7 +190,7 @@ static bool import_one(struct tally *t, const struct import_source *source,
     }
     t->bytes += file.body.len;
     if (delivery_give(delivery, source->path, &file, &info) != ERR_OK) {
-        t->failed_files++;
+        t->undelivered++;
         complain(t, source->path, "not delivered", info.text);
         return false;
     }
@@ -194,7 +216,7 @@ static int import_all(const struct import_command *c, const struct import_list *
     if (!whole)
         (void)fprintf(stderr, "hearth import: ended after %zu of %zu files\n", t->file_count,
                       t->file_total);
-    return whole && t->failed_files + t->refused_requests + t->refused_items == 0 ? 0 : 1;
+    return whole && failed_files(t) + t->refused_requests + t->refused_items == 0 ? 0 : 1;
 }
 
 static int fail(const struct errinfo *info)
@@ -233,25 +255,24 @@ static int refuse(const char *what)
     return EXIT_USAGE;
 }
 
-#define GO_ON (-1)
-
-/* One flag: GO_ON, or the exit status. */
-static int take_option(struct import_command *c, int option, char *value)
+/* One flag: FLAGS_GO_ON, or the exit status. */
+static int take_option(void *self, int option, const char *value)
 {
+    struct import_command *c = self;
     struct uuid key;
     switch (option) {
-    case 'u': c->place.url = value; return GO_ON;
-    case 'd': c->place.data = value; return GO_ON;
+    case 'u': c->place.url = value; return FLAGS_GO_ON;
+    case 'd': c->place.data = value; return FLAGS_GO_ON;
     case 'p':
         if (!bytes_to_u64(bytes_of_text(value), &c->file.project_id) || c->file.project_id == 0)
             return refuse("--project: expected a number above 0");
-        return GO_ON;
+        return FLAGS_GO_ON;
     case 'k':
         if (!uuid_parse(bytes_of_text(value), &key))
             return refuse("--key: expected 32 hexadecimal digits");
         c->file.key = value;
-        return GO_ON;
-    case 'q': c->quiet = true; return GO_ON;
+        return FLAGS_GO_ON;
+    case 'q': c->quiet = true; return FLAGS_GO_ON;
     case 'h': (void)fputs(usage, stdout); return 0;
     default: (void)fputs(usage, stderr); return EXIT_USAGE;
     }
@@ -267,14 +288,9 @@ int cmd_import(int argc, char **argv)
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     struct import_command c = {.place = {.may_create = true}, .file = {.vfs = vfs_posix()}};
-    int option;
-    optind = 0; /* glibc: start over, wherever the dispatcher's own parsing ended */
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        int status = take_option(&c, option, optarg);
-        if (status != GO_ON)
-            return status;
-    }
+    int status = flags_read(argc, argv, options, &c, take_option);
+    if (status != FLAGS_GO_ON)
+        return status;
     c.paths = argv + optind;
     c.path_count = argc - optind;
     if (c.path_count == 0)

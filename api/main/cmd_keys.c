@@ -48,8 +48,8 @@ static const char *parse_option(struct keys_command *k, int option)
 {
     switch (option) {
     case OPTION_PROJECT:
-        k->has_project = bytes_to_u64(bytes_of_text(optarg), &k->project_id);
-        return k->has_project ? NULL : "--project: expected a number";
+        k->has_project = bytes_to_u64(bytes_of_text(optarg), &k->project_id) && k->project_id > 0;
+        return k->has_project ? NULL : "--project: expected a number above 0";
     case OPTION_KEY:
         k->has_key = strlen(optarg) == UUID_TEXT_SIZE && uuid_parse(bytes_of_text(optarg), &k->key);
         return k->has_key ? NULL : "--key: expected 32 hexadecimal digits";
@@ -84,6 +84,21 @@ static const char *parse(struct keys_command *k, int argc, char **argv)
     return optind < argc ? "unexpected argument" : NULL;
 }
 
+static enum err on_name(void *self, const char *name)
+{
+    (void)self;
+    (void)name;
+    return ERR_CANCELED; /* it lists: that is all there is to know */
+}
+
+/* ERR_NOTFOUND when there is no such folder. */
+static enum err find_folder(const char *path, struct errinfo *info)
+{
+    struct vfs *vfs = vfs_posix();
+    enum err rc = vfs->list(vfs, path, NULL, on_name, info);
+    return rc == ERR_CANCELED ? ERR_OK : rc;
+}
+
 static enum err add(const struct keys_command *k, struct errinfo *info)
 {
     struct vfs *vfs = vfs_posix();
@@ -92,16 +107,26 @@ static enum err add(const struct keys_command *k, struct errinfo *info)
                                   .project_id = k->project_id,
                                   .organization_id = k->organization_id,
                                   .created_ns = clock_wall_ns()};
+    bool is_new = find_folder(k->data, NULL) == ERR_NOTFOUND;
     TRY(vfs->make_dir(vfs, k->data, info));
+    if (is_new) /* perhaps a slip of the pen */
+        (void)fprintf(stderr, "hearth keys: made the data folder %s\n", k->data);
     TRY(keyring_add(vfs, k->data, &entry, info));
     uuid_print(entry.key, text);
     (void)printf("%s project=%" PRIu64 "\n", text, k->project_id);
     return ERR_OK;
 }
 
+static enum err revoke(const struct keys_command *k, struct errinfo *info)
+{
+    TRY(find_folder(k->data, info));
+    return keyring_revoke(vfs_posix(), k->data, k->key, clock_wall_ns(), info);
+}
+
 static enum err list(const struct keys_command *k, struct errinfo *info)
 {
     struct keyring *keys = NULL;
+    TRY(find_folder(k->data, info));
     TRY(keyring_load(vfs_posix(), k->data, &keys, info));
     for (size_t i = 0; i < keyring_count(keys); i++) {
         const struct keyring_entry *e = keyring_entry(keys, i);
@@ -149,7 +174,7 @@ int cmd_keys(int argc, char **argv)
     } else if (strcmp(verb, "revoke") == 0) {
         if (!k.has_key)
             return wrong("revoke needs --key HEX");
-        rc = keyring_revoke(vfs_posix(), k.data, k.key, clock_wall_ns(), &info);
+        rc = revoke(&k, &info);
     } else {
         return wrong("expected add, list or revoke");
     }

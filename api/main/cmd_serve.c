@@ -1,4 +1,5 @@
 /* cmd_serve.c - hearth serve: wiring, start, signals, an orderly end. */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -16,10 +17,13 @@
 #include "api/routes.h"
 #include "api/server.h"
 #include "base/clock.h"
+#include "base/size.h"
 
-#define PROJECT_FIRST    1
-#define INTERVAL_SYNC_MS 1000
-#define TRIM_EVERY       4 /* key polls */
+#define PROJECT_FIRST      1
+#define INTERVAL_SYNC_MS   1000
+#define TRIM_EVERY         4                    /* key polls */
+#define REFUSED_EVERY_NS   INT64_C(60000000000) /* a line about refused uploads, at most */
+#define VARIABLE_SHOWN_MAX 100
 
 struct serve {
     struct config config;
@@ -34,6 +38,8 @@ struct serve {
     uv_timer_t chores;
     struct job wait;
     unsigned chore_count;
+    uint64_t refused_told; /* METRIC_AUTH_REFUSED when it was last logged */
+    int64_t refused_told_ns;
     bool draining;
 };
 
@@ -54,6 +60,15 @@ static void prepare_process(void)
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that left is an error code */
 }
 
+static const char *keys_in_words(const struct config *c)
+{
+    if (c->strict_keys)
+        return "only those added (--strict-keys)";
+    if (!c->loopback)
+        return "only those added (the address is not loopback)";
+    return "any, from this machine, until the first is added";
+}
+
 static void print_config(const struct config *c)
 {
     (void)printf("hearth %s\n", HEARTH_VERSION);
@@ -63,10 +78,10 @@ static void print_config(const struct config *c)
                  "  durability      %s\n"
                  "  threads         %u\n"
                  "  memory-max      %zuM\n"
-                 "  strict-keys     %s\n"
+                 "  keys            %s\n"
                  "  retention-days  %u\n",
                  c->data, durability_name(c->durability), c->thread_count, c->memory_max >> 20,
-                 c->strict_keys ? "yes" : "no", (unsigned)c->retention_days);
+                 keys_in_words(c), (unsigned)c->retention_days);
     (void)fflush(stdout);
 }
 
@@ -137,6 +152,25 @@ static void print_reachable(const struct listen_address *a, char text[LISTEN_TEX
         (void)snprintf(text, LISTEN_TEXT_SIZE, "localhost:%u", (unsigned)listen_address_port(a));
 }
 
+static void print_warnings(const struct config *c)
+{
+    size_t at = 0;
+    for (;;) {
+        struct bytes name = config_unknown_variable((const char *const *)environ, &at);
+        if (name.len == 0)
+            break;
+        (void)fprintf(stderr,
+                      "hearth serve: warning: nothing reads the environment variable %.*s\n",
+                      (int)size_min(name.len, VARIABLE_SHOWN_MAX), (const char *)name.data);
+    }
+    if (!c->loopback)
+        (void)fputs("hearth serve: warning: the address is not loopback, and reading is not "
+                    "guarded:\n"
+                    "  whoever reaches it sees every profile. Put a proxy that asks who they are "
+                    "before it.\n",
+                    stderr);
+}
+
 static void print_ready(struct serve *s)
 {
     char where[LISTEN_TEXT_SIZE];
@@ -144,6 +178,8 @@ static void print_ready(struct serve *s)
     struct listen_address first = server_address(s->server, 0);
     print_reachable(&first, where);
     (void)printf("listening on http://%s/\n", where);
+    if (!s->config.loopback)
+        (void)printf("from other machines, this one's name or address instead of localhost\n");
     const struct keyring *keys = key_watch_acquire(s->keys);
     for (size_t i = 0; i < keyring_count(keys); i++) {
         const struct keyring_entry *e = keyring_entry(keys, i);
@@ -184,10 +220,26 @@ static void on_signal(uv_signal_t *handle, int number)
     job_start(&s->loop, &s->wait, on_wait, on_waited);
 }
 
+/* A wrong key in some DSN is the operator's to find: said, but not once an upload. */
+static void tell_refused(struct serve *s)
+{
+    uint64_t refused = metrics_get(s->metrics, METRIC_AUTH_REFUSED);
+    int64_t now = clock_steady_ns();
+    if (refused == s->refused_told ||
+        (s->refused_told > 0 && now - s->refused_told_ns < REFUSED_EVERY_NS))
+        return;
+    log_warn("ingest",
+             "uploads_refused count=%" PRIu64 " reason=\"unknown, revoked or missing key\"",
+             refused - s->refused_told);
+    s->refused_told = refused;
+    s->refused_told_ns = now;
+}
+
 static void on_chores(uv_timer_t *timer)
 {
     struct serve *s = timer->data;
     key_watch_poll(s->keys);
+    tell_refused(s);
     if (++s->chore_count % TRIM_EVERY == 0)
         (void)malloc_trim(0);
 }
@@ -245,5 +297,6 @@ int cmd_serve(int argc, char **argv)
     if (job_pool_size(s.config.thread_count + 2) != ERR_OK)
         return 1;
     print_config(&s.config);
+    print_warnings(&s.config);
     return serve_run(&s);
 }

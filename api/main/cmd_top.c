@@ -1,4 +1,5 @@
 /* cmd_top.c - hearth top: the hottest functions of a range as a table. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 
 #define ANSWER_SIZE_MAX MIB(64)
 #define NAME_WIDTH      48
+#define OTHER_SIZE      24  /* ", " and a project's number */
+#define OTHERS_SIZE     160 /* of a complaint, which has 240 */
 
 static const char usage[] =
     "usage: hearth top [--limit N] [--by self|total] [--json] [what]\n"
@@ -68,15 +71,26 @@ static void read_row(struct json_reader *r, struct json_keys *keys, struct arena
 
 /* ---- the table ---- */
 
-/* "1.24 s" in a field of eight. */
-static void put_duration(uint64_t ns)
+struct shown_duration {
+    double value;
+    int decimals;
+    const char *unit;
+};
+
+/* 1.24 s, 3.10 ms, 0.5 us */
+static struct shown_duration duration_of(uint64_t ns)
 {
     if (ns >= 1000000000)
-        printf("%9.2f s ", (double)ns / 1e9);
-    else if (ns >= 1000000)
-        printf("%9.2f ms", (double)ns / 1e6);
-    else
-        printf("%9.1f us", (double)ns / 1e3);
+        return (struct shown_duration){(double)ns / 1e9, 2, "s"};
+    if (ns >= 1000000)
+        return (struct shown_duration){(double)ns / 1e6, 2, "ms"};
+    return (struct shown_duration){(double)ns / 1e3, 1, "us"};
+}
+
+static void put_duration(uint64_t ns)
+{
+    struct shown_duration d = duration_of(ns);
+    printf("%9.*f %-2s", d.decimals, d.value, d.unit);
 }
 
 static void put_share(uint64_t part, uint64_t whole)
@@ -157,6 +171,72 @@ static enum err print_table(struct bytes answer, struct errinfo *info)
     return rc == ERR_OK ? ERR_OK : err_wrap(info, rc, "the answer");
 }
 
+/* ---- below the table ---- */
+
+static uint64_t number_in(struct bytes object, const char *key)
+{
+    uint64_t value = 0;
+    (void)bytes_to_u64(json_find(object, key), &value);
+    return value;
+}
+
+/* "text" -> text; of our own words, which need no escapes */
+static struct bytes unquoted(struct bytes string)
+{
+    return string.len < 2 ? (struct bytes){0} : bytes_first(bytes_from(string, 1), string.len - 2);
+}
+
+static void put_left_out(struct bytes one)
+{
+    struct bytes what = unquoted(json_find(one, "what"));
+    struct bytes reason = unquoted(json_find(one, "reason"));
+    uint64_t count = number_in(one, "count");
+    if (bytes_equal(what, BYTES("functions")) && bytes_equal(reason, BYTES("limit"))) {
+        printf("%" PRIu64 " more functions: --limit N shows more\n", count);
+        return;
+    }
+    printf("left out: %" PRIu64 " ", count);
+    put_text(what);
+    printf(" (");
+    put_text(reason);
+    printf(")\n");
+}
+
+static size_t element_count(struct bytes array)
+{
+    struct json_reader r;
+    size_t count = 0;
+    json_reader_init(&r, array, NULL, NULL);
+    for (json_enter_array(&r); json_next_element(&r); count++)
+        (void)json_skip(&r);
+    return count;
+}
+
+static void print_coverage(struct bytes answer)
+{
+    struct bytes coverage = json_find(answer, "coverage");
+    size_t gap_count = element_count(json_find(coverage, "gaps"));
+    struct json_reader r;
+    struct shown_duration whole = duration_of(number_in(answer, "total_ns"));
+    struct shown_duration idle = duration_of(number_in(answer, "idle_ns"));
+    printf("\n%.*f %s in all, %.*f %s of it idle; %" PRIu64 " of %" PRIu64 " chunks and %" PRIu64
+           " of %" PRIu64 " transaction profiles used, %" PRIu64 " samples, %zu gaps\n",
+           whole.decimals, whole.value, whole.unit, idle.decimals, idle.value, idle.unit,
+           number_in(coverage, "chunks_used"), number_in(coverage, "chunks_found"),
+           number_in(coverage, "profiles_used"), number_in(coverage, "profiles_found"),
+           number_in(coverage, "samples"), gap_count);
+    json_reader_init(&r, json_find(coverage, "left_out"), NULL, NULL);
+    json_enter_array(&r);
+    while (json_next_element(&r))
+        put_left_out(json_skip(&r));
+}
+
+static bool found_anything(struct bytes answer)
+{
+    struct bytes coverage = json_find(answer, "coverage");
+    return number_in(coverage, "chunks_found") + number_in(coverage, "profiles_found") > 0;
+}
+
 /* ---- the command ---- */
 
 static enum err on_body(void *self, struct bytes piece)
@@ -170,6 +250,56 @@ static int complain(const char *why, int status)
 {
     (void)fprintf(stderr, "hearth top: %s\n", why);
     return status;
+}
+
+/* Nothing was found: because of the window and the filters, or is it the project? */
+static enum err explain_nothing(const struct top_command *c, struct place *place,
+                                struct errinfo *info)
+{
+    struct buffer answer;
+    struct json_reader r;
+    char others[OTHERS_SIZE];
+    size_t used = 0;
+    bool has_data = false;
+    buffer_init(&answer, ANSWER_SIZE_MAX, NULL);
+    struct place_question question = {.route = "projects", .on_body = on_body, .self = &answer};
+    enum err rc = place_ask(place, &question, info);
+    json_reader_init(&r, json_find(buffer_bytes(&answer), "projects"), NULL, NULL);
+    for (json_enter_array(&r); rc == ERR_OK && json_next_element(&r);) {
+        struct bytes one = json_skip(&r);
+        uint64_t id = number_in(one, "project_id");
+        if (number_in(one, "chunks") + number_in(one, "profiles") == 0)
+            continue;
+        has_data |= id == c->query.project_id;
+        if (used + OTHER_SIZE < sizeof(others))
+            used += (size_t)snprintf(others + used, OTHER_SIZE, "%s%" PRIu64, used == 0 ? "" : ", ",
+                                     id);
+        else if (used + 4 < sizeof(others) && others[used - 1] != '.')
+            used += (size_t)snprintf(others + used, 4, "...");
+    }
+    buffer_close(&answer);
+    TRY(rc);
+    if (has_data) {
+        printf("nothing of project %" PRIu64 " lies in this selection\n", c->query.project_id);
+        return ERR_OK;
+    }
+    return err_set(info, ERR_NOTFOUND, "project %" PRIu64 " has no data; %s%.*s",
+                   c->query.project_id,
+                   used == 0 ? "neither has any other" : "projects that have: ", (int)used, others);
+}
+
+static enum err print_answer(const struct top_command *c, struct place *place, struct bytes answer,
+                             struct errinfo *info)
+{
+    if (c->json) {
+        (void)printf("%.*s\n", (int)answer.len, (const char *)answer.data);
+        return ERR_OK;
+    }
+    if (!found_anything(answer))
+        return explain_nothing(c, place, info);
+    TRY(print_table(answer, info));
+    print_coverage(answer);
+    return ERR_OK;
 }
 
 static int top_run(struct top_command *c)
@@ -190,15 +320,33 @@ static int top_run(struct top_command *c)
                                       .on_body = on_body,
                                       .self = &answer};
     enum err rc = place_ask(&place, &question, &info);
-    if (rc == ERR_OK && c->json)
-        (void)printf("%.*s\n", (int)answer.len, (const char *)answer.data);
-    else if (rc == ERR_OK)
-        rc = print_table(buffer_bytes(&answer), &info);
+    if (rc == ERR_OK)
+        rc = print_answer(c, &place, buffer_bytes(&answer), &info);
     if (rc == ERR_OK && fflush(stdout) != 0)
         rc = err_set(&info, ERR_IO, "standard output: not written");
     buffer_close(&answer);
     place_close(&place);
     return rc == ERR_OK ? 0 : complain(info.text, 1);
+}
+
+/* One flag: FLAGS_GO_ON, or the exit status. */
+static int take_option(void *self, int option, const char *value)
+{
+    struct top_command *c = self;
+    const char *why;
+    switch (option) {
+    case OPTION_LIMIT: c->limit = value; return FLAGS_GO_ON;
+    case OPTION_BY: c->by = value; return FLAGS_GO_ON;
+    case OPTION_JSON: c->json = true; return FLAGS_GO_ON;
+    case QUERY_HELP: (void)fputs(usage, stdout); return 0;
+    default: break;
+    }
+    if (query_flags_take(&c->query, option, value, &why))
+        return FLAGS_GO_ON;
+    if (why != NULL)
+        return complain(why, EXIT_USAGE);
+    (void)fputs(usage, stderr);
+    return EXIT_USAGE;
 }
 
 int cmd_top(int argc, char **argv)
@@ -209,27 +357,12 @@ int cmd_top(int argc, char **argv)
                                             QUERY_OPTIONS,
                                             {NULL, 0, NULL, 0}};
     struct top_command c = {.query = {.project_id = 1}, .limit = "30", .by = "self"};
-    int option;
-    optind = 0; /* glibc: start over, wherever the dispatcher's own parsing ended */
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        const char *why;
-        if (option == OPTION_LIMIT) {
-            c.limit = optarg;
-        } else if (option == OPTION_BY) {
-            c.by = optarg;
-        } else if (option == OPTION_JSON) {
-            c.json = true;
-        } else if (option == QUERY_HELP) {
-            (void)fputs(usage, stdout);
-            return 0;
-        } else if (!query_flags_take(&c.query, option, optarg, &why)) {
-            if (why != NULL)
-                return complain(why, EXIT_USAGE);
-            (void)fputs(usage, stderr);
-            return EXIT_USAGE;
-        }
-    }
+    int status = flags_read(argc, argv, options, &c, take_option);
+    if (status != FLAGS_GO_ON)
+        return status;
+    const char *clash = query_flags_clash(&c.query);
+    if (clash != NULL)
+        return complain(clash, EXIT_USAGE);
     if (optind < argc)
         return complain("expected flags only, see --help", EXIT_USAGE);
     if (strcmp(c.by, "self") != 0 && strcmp(c.by, "total") != 0)

@@ -25,9 +25,10 @@ static void print_help(FILE *to)
     (void)fputs("usage: hearth COMMAND [OPTIONS]\n\n", to);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         (void)fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].help);
-    (void)fputs("\nhearth COMMAND --help explains each; every option can also be given "
-                "as an\n"
-                "environment variable, --memory-max as HEARTH_MEMORY_MAX and so on.\n",
+    (void)fputs("\nhearth COMMAND --help explains each. Options can also be given as environment "
+                "variables,\n"
+                "--memory-max as HEARTH_MEMORY_MAX and so on; HEARTH_DATA is for serve and keys "
+                "only.\n",
                 to);
 }
 

@@ -4,12 +4,27 @@
 #include <stdio.h>
 #include <string.h>
 
+static enum err on_name(void *self, const char *name)
+{
+    (void)self;
+    (void)name;
+    return ERR_CANCELED; /* it lists: that is all there is to know */
+}
+
+static bool is_folder(struct vfs *vfs, const char *path)
+{
+    enum err rc = vfs->list(vfs, path, NULL, on_name, NULL);
+    return rc == ERR_OK || rc == ERR_CANCELED;
+}
+
 enum err output_file_open(struct vfs *vfs, const char *path, struct output_file *ret,
                           struct errinfo *info)
 {
     *ret = (struct output_file){.vfs = vfs};
     if (path == NULL || strcmp(path, "-") == 0)
         return ERR_OK;
+    if (is_folder(vfs, path))
+        return err_set(info, ERR_MALFORMED, "--output %s: is a folder, expected a file", path);
     int len = snprintf(ret->part, sizeof(ret->part), "%s.part", path);
     if (len < 0 || (size_t)len >= sizeof(ret->part))
         return err_set(info, ERR_LIMIT, "--output: the name is too long");
@@ -17,6 +32,7 @@ enum err output_file_open(struct vfs *vfs, const char *path, struct output_file 
     if (rc != ERR_OK && rc != ERR_NOTFOUND)
         return err_set(info, rc, "%s: cannot be replaced", ret->part);
     TRY(vfs->open(vfs, ret->part, VFS_CREATE, &ret->file, info));
+    ret->part_exists = true;
     ret->path = path;
     return ERR_OK;
 }
@@ -24,6 +40,7 @@ enum err output_file_open(struct vfs *vfs, const char *path, struct output_file 
 enum err output_file_write(void *self, struct bytes piece)
 {
     struct output_file *o = self;
+    o->written += piece.len;
     if (o->file != NULL)
         return o->vfs->append(o->vfs, o->file, piece, NULL);
     return fwrite(piece.data, 1, piece.len, stdout) == piece.len ? ERR_OK : ERR_IO;
@@ -36,15 +53,17 @@ enum err output_file_finish(struct output_file *o, struct errinfo *info)
     TRY(o->vfs->sync(o->vfs, o->file, info));
     o->vfs->close(o->vfs, o->file);
     o->file = NULL;
-    return o->vfs->rename(o->vfs, o->part, o->path, info);
+    TRY(o->vfs->rename(o->vfs, o->part, o->path, info));
+    o->part_exists = false;
+    return ERR_OK;
 }
 
 void output_file_close(struct output_file *o)
 {
-    if (o->file == NULL)
-        return;
-    o->vfs->close(o->vfs, o->file);
+    if (o->file != NULL)
+        o->vfs->close(o->vfs, o->file);
     o->file = NULL;
-    if (o->vfs->remove(o->vfs, o->part, NULL) != ERR_OK)
+    if (o->part_exists && o->vfs->remove(o->vfs, o->part, NULL) != ERR_OK)
         (void)fprintf(stderr, "hearth: %s is left behind\n", o->part);
+    o->part_exists = false;
 }

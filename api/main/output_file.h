@@ -2,7 +2,7 @@
  *
  * A file is written beside its name and renamed when complete, so that a failure leaves an older
  * one as it was.
- * Errors: ERR_IO, ERR_NOSPACE with the path.
+ * Errors: ERR_IO, ERR_NOSPACE with the path; ERR_MALFORMED for a folder, before anything is made.
  */
 #ifndef HEARTH_API_MAIN_OUTPUT_FILE_H
 #define HEARTH_API_MAIN_OUTPUT_FILE_H
@@ -14,6 +14,8 @@ struct output_file {
     const char *path; /* NULL: standard output */
     char part[4096];  /* the name while it grows */
     struct vfs_file *file;
+    uint64_t written; /* bytes */
+    bool part_exists; /* and is removed unless finish gives it its name */
 };
 
 /* path NULL or "-": standard output */

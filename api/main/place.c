@@ -73,7 +73,10 @@ static enum err ask_server(struct place *p, const struct place_question *q, stru
     struct http_client_answer answer;
     buffer_init(&target, KIB(64), NULL);
     http_client_answer_init(&answer, MIB(1)); /* refusals only: good answers go to on_body */
-    buffer_printf(&target, "/api/v1/projects/%llu/%s", (unsigned long long)q->project_id, q->route);
+    buffer_printf(&target, "/api/v1/");
+    if (q->project_id > 0)
+        buffer_printf(&target, "projects/%llu/", (unsigned long long)q->project_id);
+    buffer_put(&target, bytes_of_text(q->route));
     for (size_t i = 0; i < q->param_count; i++) {
         buffer_put_u8(&target, i == 0 ? '?' : '&');
         buffer_put(&target, q->params[i].name);
@@ -100,7 +103,9 @@ static handler_fn find_handler(const char *route)
     static const struct {
         const char *route;
         handler_fn handler;
-    } handlers[] = {{"flamegraph", handle_flamegraph}, {"functions", handle_functions}};
+    } handlers[] = {{"flamegraph", handle_flamegraph},
+                    {"functions", handle_functions},
+                    {"projects", handle_projects}};
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
         if (strcmp(route, handlers[i].route) == 0)
             return handlers[i].handler;

@@ -30,10 +30,10 @@ enum err place_open(const struct place_options *options, struct place *ret,
                     struct errinfo *info) MUST_CHECK;
 void place_close(struct place *p); /* a zeroed place is fine */
 
-/* One of the project's questions of the own API: "flamegraph", "functions". */
+/* A question of the own API: "flamegraph" or "functions" of a project, or "projects". */
 struct place_question {
     const char *route;
-    uint64_t project_id;
+    uint64_t project_id; /* 0: the question is about all of them */
     const struct http_field *params;
     size_t param_count;
     /* The body of a good answer, piece by piece. */

@@ -7,6 +7,13 @@ static const char *const param_names[] = {
 };
 #define PARAM_NAME_COUNT ((int)(sizeof(param_names) / sizeof(param_names[0])))
 
+const char *query_flags_clash(const struct query_flags *q)
+{
+    if (q->place.url != NULL && q->place.data != NULL)
+        return "--url and --data exclude each other: a server, or a folder that none holds";
+    return NULL;
+}
+
 bool query_flags_add(struct query_flags *q, const char *name, const char *value)
 {
     if (q->param_count == QUERY_PARAMS_MAX)

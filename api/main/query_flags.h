@@ -5,8 +5,7 @@
 #ifndef HEARTH_API_MAIN_QUERY_FLAGS_H
 #define HEARTH_API_MAIN_QUERY_FLAGS_H
 
-#include <getopt.h>
-
+#include "api/main/flags.h"
 #include "api/main/place.h"
 
 #define QUERY_PARAMS_MAX 256
@@ -43,18 +42,23 @@ enum {
         "trace", required_argument, NULL, QUERY_PARAM + 9                                       \
     }
 
-#define QUERY_USAGE                                                                       \
-    "  --url URL           server, default $HEARTH_URL or " HEARTH_URL_DEFAULT "\n"       \
-    "  --data DIR          data folder that no server holds\n"                            \
-    "  --project N         default 1\n"                                                   \
-    "  --profiler ID       one profiler's chunks (repeatable)\n"                          \
-    "  --profile ID        one transaction profile (repeatable)\n"                        \
-    "  --start T, --end T  window [start, end): RFC 3339 or unix seconds with fraction\n" \
-    "  --thread ID         one thread (repeatable)\n"                                     \
-    "  --environment, --release, --platform TEXT  only these (repeatable)\n"              \
-    "  --transaction NAME  what ran in transactions of that name\n"                       \
-    "  --trace ID          what ran in that trace\n"
+#define QUERY_USAGE                                                                          \
+    "  --url URL           server, default $HEARTH_URL or " HEARTH_URL_DEFAULT "\n"          \
+    "  --data DIR          data folder that no server holds\n"                               \
+    "  --project N         default 1\n"                                                      \
+    "  --profiler ID       one profiler's chunks (repeatable)\n"                             \
+    "  --profile ID        one transaction profile (repeatable)\n"                           \
+    "  --start T, --end T  window [start, end): RFC 3339 or unix seconds with fraction\n"    \
+    "  --thread ID         one thread (repeatable)\n"                                        \
+    "  --environment, --release, --platform TEXT  only these (repeatable)\n"                 \
+    "  --transaction NAME  what ran in transactions of that name\n"                          \
+    "  --trace ID          what ran in that trace\n"                                         \
+    "\n"                                                                                     \
+    "Each can be given as an environment variable, --project as HEARTH_PROJECT and so on.\n" \
+    "HEARTH_DATA is a server's and not read here: --data has to be written out.\n"
 
+/* NULL, or why these flags do not go together. */
+const char *query_flags_clash(const struct query_flags *q);
 /* Add a parameter of the API; false when there are too many. */
 bool query_flags_add(struct query_flags *q, const char *name, const char *value);
 /* True when `option` was one of QUERY_OPTIONS and its value is fine; otherwise *ret_why says what

@@ -27,6 +27,7 @@ static const struct config_case cases[] = {
     {{"--memory-max", "95M"}, CONFIG_WRONG, "at least 96M"},
     {{"--memory-max", "1x"}, CONFIG_WRONG, "like 256M"},
     {{"--memory-max", "96M"}, CONFIG_READY, NULL},
+    {{"--memory-max", "999999G"}, CONFIG_WRONG, "this machine has"},
     {{"--retention-days", "0"}, CONFIG_WRONG, "1 to 3650"},
     {{"--data", ""}, CONFIG_WRONG, "folder"},
     {{"--log-level", "loud"}, CONFIG_WRONG, "debug"},
@@ -84,6 +85,20 @@ Test(config, flags_go_over_environment_over_defaults)
     cr_expect(c.strict_keys);
     setenv("HEARTH_STRICT_KEYS", "perhaps", 1);
     cr_expect_eq(parse(none, &c, &info), CONFIG_WRONG);
+}
+
+Test(config, variables_that_nobody_reads_are_found)
+{
+    static const char *const environment[] = {
+        "HOME=/",       "HEARTH_STRICT_KEY=1", "HEARTH_STRICT_KEYS=1", "HEARTH_URL=x",
+        "HEARTH=house", "HEARTH_LISTENS",      "XHEARTH_A=1",          NULL};
+    size_t at = 0;
+    struct bytes first = config_unknown_variable(environment, &at);
+    struct bytes second = config_unknown_variable(environment, &at);
+    cr_expect(bytes_equal(first, BYTES("HEARTH_STRICT_KEY")));
+    cr_expect(bytes_equal(second, BYTES("HEARTH_LISTENS")));
+    cr_expect_eq(config_unknown_variable(environment, &at).len, 0);
+    cr_expect_eq(config_unknown_variable(environment, &at).len, 0);
 }
 
 Test(config, sizes_have_units)

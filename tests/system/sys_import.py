@@ -26,7 +26,7 @@ def good(program, *arguments):
 
 
 def outcomes(summary):
-    return {name: int(count) for count, name in re.findall(r"^\s+(\d+) items (\w+)$", summary.decode(), re.M)}
+    return {name: int(count) for count, name in re.findall(r"^\s+(\d+) items (\w+)\b", summary.decode(), re.M)}
 
 
 def items(path):
@@ -156,12 +156,20 @@ def check_failures(program, hearth, folder):
             (["import", "--url", hearth.url, folder + "/missing"], 1, "missing"),
             (["import", "--url", hearth.url], 2, "expected a file"),
             (["import", "--project", "x", some], 2, "--project"),
+            (["import", "--url", nobody, some], 1, "refused"),
+            (["import", "--url", hearth.url, "--data", folder, some], 2, "exclude each other"),
+            (["top", "--url", hearth.url, "--data", folder], 2, "exclude each other"),
+            (["top", "--url", hearth.url, "--project", "999"], 1, "project 999 has no data; projects that have: 41, 71"),
+            (["flamegraph", "--url", hearth.url, "--output", folder], 1, "is a folder"),
             (["top", "--data", folder + "/nowhere"], 1, "nowhere"),
             (["top", "--url", hearth.url, "--start", "noon"], 1, "RFC 3339"),
             (["flamegraph", "--url", hearth.url, "--profiler", "xyz"], 1, "32 hexadecimal"),
             (["flamegraph", "--format", "svg"], 2, "folded")]:
         found, _, errors = run(program, *arguments)
         assert found == status and words in errors, (arguments, found, errors)
+    _, summary, _ = run(program, "import", "--url", nobody, some)
+    assert b"1 files not delivered" in summary and b"profiling data" not in summary, summary
+    assert not os.path.exists(folder + ".part"), "a refused output left its beginning behind"
     assert not os.path.exists(folder + "/nowhere"), "a question made a data folder"
 
 
@@ -175,7 +183,28 @@ def check_output(program, hearth, folder):
     assert status == 1 and os.path.getsize(path) > 0, "a failure took the older file away"
     assert os.listdir(folder) == ["graph.txt"], os.listdir(folder)
     table = good(program, "top", "--url", hearth.url, "--project", "41", "--limit", "3").decode()
-    assert len(table.splitlines()) == 4 and "SocketIO.readinto" in table, table
+    assert len(table.splitlines()) == 7 and "SocketIO.readinto" in table, table
+    assert "4 of 4 chunks" in table and "199 more functions" in table, table
+
+
+def check_variables(program, hearth):
+    """Flags that are not given come from HEARTH_*; HEARTH_DATA does not."""
+    whole = good(program, "top", "--url", hearth.url, "--project", "41", "--limit", "2", "--json")
+    variables = {"HEARTH_URL": hearth.url, "HEARTH_PROJECT": "41", "HEARTH_LIMIT": "2", "HEARTH_JSON": "1",
+                 "HEARTH_DATA": "/nonexistent"}
+    try:
+        os.environ.update(variables)
+        assert good(program, "top") == whole
+        assert good(program, "top", "--project", "71") != whole, "a flag goes over its variable"
+        os.environ["HEARTH_JSON"] = "perhaps"
+        status, _, errors = run(program, "top")
+        assert status == 2 and "HEARTH_JSON" in errors, errors
+        os.environ.update({"HEARTH_JSON": "0", "HEARTH_PROJECT": "x"})
+        status, _, errors = run(program, "flamegraph")
+        assert status == 2 and "HEARTH_PROJECT" in errors, errors
+    finally:
+        for name in variables:
+            del os.environ[name]
 
 
 def main():
@@ -189,6 +218,7 @@ def main():
         check_refusals(program, hearth, data, os.path.join(home, "refused"))
         check_failures(program, hearth, os.path.join(home, "refused"))
         check_output(program, hearth, os.path.join(home, "output"))
+        check_variables(program, hearth)
 
 
 if __name__ == "__main__":
