@@ -1,5 +1,5 @@
-/* export_table.h - what the exports gather from profiles before they write (export.h alone is for
- * others).
+/* export_table.h - what the exports gather from profiles before they write, and what the formats
+ * ask of it (export.h alone is for others). export.c fills it, a file a format reads it.
  *
  * Texts, frames and stacks are interned, so that ids are small and 0 is the empty one: text 0 is
  * "", stack 0 is idle. Which attributes make two frames one depends on the format: what the format

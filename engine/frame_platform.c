@@ -326,8 +326,9 @@ static bool cocoa_in_app(const struct profile *p, const struct profile_frame *f)
            contains(package, "/data/Containers/Bundle/Application") || contains(package, ".app");
 }
 
-bool frame_platform_in_app(const struct profile *p, const struct profile_frame *f,
-                           struct bytes platform)
+/* Application code by the rules of `platform`; platforms without rules say no. */
+static bool platform_in_app(const struct profile *p, const struct profile_frame *f,
+                            struct bytes platform)
 {
     struct bytes path = profile_string(p, f->abs_path);
     if (bytes_equal(platform, BYTES("node")))
@@ -343,4 +344,13 @@ bool frame_platform_in_app(const struct profile *p, const struct profile_frame *
     if (bytes_equal(platform, BYTES("php")))
         return !contains(path, "/vendor/");
     return false;
+}
+
+bool frame_is_application(const struct profile *p, const struct profile_frame *f)
+{
+    struct bytes document = profile_string(p, p->platform);
+    struct bytes platform = f->platform == 0 ? document : profile_string(p, f->platform);
+    if (f->in_app != IN_APP_ABSENT && bytes_equal(platform, document))
+        return f->in_app == IN_APP_TRUE;
+    return platform_in_app(p, f, platform);
 }

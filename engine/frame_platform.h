@@ -7,8 +7,9 @@
 
 #include "storage/profile.h"
 
-/* Application code by the rules of `platform`; platforms without rules say no. */
-bool frame_platform_in_app(const struct profile *p, const struct profile_frame *f,
-                           struct bytes platform);
+/* in_app resolved: what the SDK said counts when the frame's platform (its own, else the
+ * document's) is the document's; else the rules of the frame's platform, and platforms without
+ * rules say no. */
+bool frame_is_application(const struct profile *p, const struct profile_frame *f);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "engine/frame_platform.h"
 #include "engine/identity.h"
 
 #define SLOTS_FIRST 1024

@@ -7,8 +7,6 @@
 
 #include <md5.h>
 
-#include "engine/frame_platform.h"
-
 #define FNV1_PRIME UINT64_C(0x100000001b3)
 
 uint64_t fnv1_continue(uint64_t hash, struct bytes text)
@@ -134,15 +132,6 @@ void frame_id(const struct profile *p, const struct profile_frame *f, char text[
         text[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
     }
     text[32] = '\0';
-}
-
-bool frame_is_application(const struct profile *p, const struct profile_frame *f)
-{
-    struct bytes document = profile_string(p, p->platform);
-    struct bytes platform = f->platform == 0 ? document : profile_string(p, f->platform);
-    if (f->in_app != IN_APP_ABSENT && bytes_equal(platform, document))
-        return f->in_app == IN_APP_TRUE;
-    return frame_platform_in_app(p, f, platform);
 }
 
 int thread_id_compare(struct bytes a, struct bytes b)

@@ -24,8 +24,6 @@ uint64_t frame_stack_hash(uint64_t hash, const struct profile *p, const struct p
 struct hash128 frame_identity(const struct profile *p, const struct profile_frame *f);
 /* MD5 of filename:function:line:address, 32 hex digits and a terminator. */
 void frame_id(const struct profile *p, const struct profile_frame *f, char text[33]);
-/* Tristate resolved by the platform's rules: application code or not. */
-bool frame_is_application(const struct profile *p, const struct profile_frame *f);
 /* Threads in answers: unsigned decimal numbers first, by value, then the others by bytes. */
 int thread_id_compare(struct bytes a, struct bytes b);
 

@@ -3,6 +3,7 @@
 #include "base/json_writer.h"
 #include "base/limits.h"
 #include "engine/document.h"
+#include "engine/frame_platform.h"
 #include "engine/frame_rest.h"
 #include "engine/identity.h"
 #include "engine/json_reader.h"
