@@ -606,7 +606,7 @@ static bool begin_exchange(struct http_conn *c)
 static bool advance_head(struct http_conn *c)
 {
     if (c->input.len == 0) {
-        c->broken |= c->peer_eof || (c->x == NULL && c->loop->draining);
+        c->broken |= c->peer_eof;
         if (!c->broken)
             conn_read(c, READ_HEAD_SIZE);
         return c->broken;
@@ -907,7 +907,7 @@ static void conn_finish(struct http_conn *c)
         return;
     }
     conn_enter(c, CONN_HEAD);
-    conn_set_deadline(c, c->loop->limits.idle_ms);
+    conn_set_deadline(c, c->loop->draining ? DRAIN_IDLE_MS : c->loop->limits.idle_ms);
     c->idle_since_ms = uv_now(&c->loop->uv);
     if (c->loop->parked_first != NULL) /* memory may have come free */
         (void)uv_timer_start(&c->loop->retry, on_retry, 0, ADMISSION_RETRY_MS);
@@ -1141,12 +1141,9 @@ void http_conn_accept(struct http_loop *loop, uv_stream_t *listener)
 void http_loop_drain(struct http_loop *loop)
 {
     loop->draining = true;
-    for (struct http_conn *c = loop->first; c != NULL;) {
-        struct http_conn *next = c->next;
+    for (struct http_conn *c = loop->first; c != NULL; c = c->next)
         if (c->state == CONN_HEAD && c->x == NULL)
-            conn_run(c);
-        c = next;
-    }
+            conn_set_deadline(c, DRAIN_IDLE_MS); /* its next request may be on the way */
 }
 
 void http_loop_break(struct http_loop *loop)

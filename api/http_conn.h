@@ -37,8 +37,8 @@ struct http_loop {
     struct mem_budget *heads; /* budget of request heads, shared by the loops */
     uint8_t *read_buffer;     /* READ_BODY_SIZE */
     struct http_conn *first;  /* every connection, newest first */
-    size_t conn_count; /* objects alive */
-    size_t open_count; /* of them not closing */
+    size_t conn_count;        /* objects alive */
+    size_t open_count;        /* of them not closing */
     size_t conn_count_max;
     struct http_conn *parked_first; /* waiting for memory, longest first */
     struct http_conn *parked_last;
@@ -55,7 +55,7 @@ enum err http_loop_open(struct http_loop *loop) MUST_CHECK;
 void http_loop_close(struct http_loop *loop); /* after the last connection has gone */
 /* Accept what waits on a listening socket. */
 void http_conn_accept(struct http_loop *loop, uv_stream_t *listener);
-/* Idle connections are closed, the others after the answer they are owed. */
+/* Idle connections are closed unless a request comes right now, the others after the answer they are owed. */
 void http_loop_drain(struct http_loop *loop);
 /* Close everything now; jobs under way are canceled and waited for. */
 void http_loop_break(struct http_loop *loop);

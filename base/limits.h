@@ -82,7 +82,8 @@
 #define LINGER_TIMEOUT_MS      2000
 #define ADMISSION_WAIT_MS      2000 /* an SDK at process exit waits about as long */
 #define ADMISSION_RETRY_MS     20
-#define DRAIN_TIMEOUT_MS       10000  /* below the 30 s orchestrators grant */
+#define DRAIN_TIMEOUT_MS       10000 /* below the 30 s orchestrators grant */
+#define DRAIN_IDLE_MS          100 /* a request that was under way when draining began still arrives */
 #define RATE_LIMIT_SECONDS     60     /* announced with a 503: SDKs pause profiles that long */
 #define KEYS_POLL_MS           500    /* a key added by command counts within a second */
 #define KEYS_FILE_MAX          MIB(4) /* some 30,000 keys */
