@@ -228,8 +228,9 @@ static void pass_limit(struct envelope *e, const char *what)
 {
     size_t count;
     struct envelope_item *items = envelope_items(e, &count);
-    if (e->over == NULL)
-        e->over = what;
+    if (e->over != NULL)
+        return;
+    e->over = what;
     for (size_t i = 0; i < count; i++)
         buffer_close(&items[i].payload);
     buffer_close(&e->item.payload);

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <criterion/criterion.h>
 
@@ -318,4 +319,30 @@ Test(envelope, survives_any_failed_allocation)
         cr_assert_lt(nth, 100);
     }
     mem_fail_at(0);
+}
+
+/* Processor seconds for `listed` items that are in the list and many that are too many. */
+static double seconds_of_refused(size_t listed)
+{
+    enum { REFUSED = 50000 };
+    struct buffer text;
+    struct errinfo info;
+    buffer_init(&text, MIB(8), NULL);
+    buffer_put(&text, BYTES("{}\n"));
+    for (size_t i = 0; i < listed; i++)
+        buffer_put(&text, BYTES("{\"type\":\"x\"}\n\n"));
+    for (size_t i = 0; i < REFUSED; i++)
+        buffer_put(&text, BYTES("{\"type\":\"check_in\"}\n\n"));
+    clock_t start = clock();
+    cr_expect_eq(run_new(buffer_bytes(&text), KIB(64), (char[1]){0}, 1, &info), ERR_LIMIT);
+    clock_t end = clock();
+    buffer_close(&text);
+    return (double)(end - start) / CLOCKS_PER_SEC;
+}
+
+Test(envelope, items_that_are_too_many_cost_the_same_however_many_are_kept)
+{
+    double alone = seconds_of_refused(0);
+    double many = seconds_of_refused(ENVELOPE_ITEMS_LISTED);
+    cr_expect(many < 3 * alone + 0.05, "%.3f s, alone %.3f s", many, alone);
 }
