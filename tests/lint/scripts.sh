@@ -13,6 +13,15 @@ for script in scripts/setup scripts/run scripts/test .ci/run tests/lint/*.sh; do
     sh -n "$script" || fail "$script: is no plain sh"
 done
 
+# a wrong address is found before anything is installed, built or asked
+for address in 1322 :1322 localhost localhost: localhost:http; do
+    said=$(HEARTH_LISTEN=$address timeout 5 scripts/run 2>&1)
+    case $? in
+    1) echo "$said" | grep -q 'expected HOST:PORT' || fail "HEARTH_LISTEN=$address: $said" ;;
+    *) fail "HEARTH_LISTEN=$address is not refused: $said" ;;
+    esac
+done
+
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 # expect "LAST LINE" EXIT_STATUS CTEST_STATUS < testcases
