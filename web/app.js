@@ -284,13 +284,18 @@ async function loadThreads(signal) {
   showThreads();
 }
 
+/** Of those listed as chips: identifiers, however many names each went by. */
+function threadsDrawn() {
+  return state.thread.length === 0 ? threads.length : threads.filter((t) => state.thread.includes(t.id)).length;
+}
+
 /** The coverage block in words. */
 function coverageInWords(c, layout, idle) {
   const words = [];
   const used = (used, found, what) => (found === 0 ? null : used === found ? many(found, what) : `${count(used)} of ${many(found, what)}`);
   const covered = [used(c.chunks_used, c.chunks_found, 'chunk'), used(c.profiles_used, c.profiles_found, 'transaction profile')].filter(Boolean);
   if (covered.length === 0) return 'No chunk or transaction profile lies in this window.';
-  words.push(`Drawn from ${covered.join(' and ')}: ${many(c.samples, 'sample')} of ${many(c.threads, 'thread')}, ${duration(layout.sum)} in ${many(layout.count, 'node')}`
+  words.push(`Drawn from ${covered.join(' and ')}: ${many(c.samples, 'sample')} of ${many(threadsDrawn(), 'thread')}, ${duration(layout.sum)} in ${many(layout.count, 'node')}`
     + `${c.effective_hz ? `, about ${Number(c.effective_hz).toFixed(c.effective_hz < 10 ? 1 : 0)} samples a second of each thread` : ''}.`);
   if (idle > 0) words.push(`${duration(idle)} idle (empty stacks) are not drawn.`);
   if (c.first != null && c.last != null) words.push(`From ${moment(c.first)} to ${moment(c.last)} UTC.`);
@@ -317,13 +322,14 @@ function showSearch() {
   part('matched').textContent = matched < 0 || !view.layout ? '' : `${share(matched, view.layout.sum)} of the time`;
 }
 
-/** @param {AbortSignal} signal */
-async function drawSelection(signal) {
+/** @param {AbortSignal} signal @param {Promise<void>} listed the threads */
+async function drawSelection(signal, listed) {
   const query = selectionQuery(state);
   query.set('format', 'json');
   const answer = await ask(projectPath(state, 'flamegraph'), query, signal);
   const layout = new Layout(answer.frames, answer.nodes);
   view.show(layout);
+  await listed;
   part('coverage').textContent = coverageInWords(answer.coverage, layout, answer.idle_ns);
   showHottest(layout);
   showSearch();
@@ -365,8 +371,9 @@ async function refresh() {
     await loadLists(signal);
     showSources();
     showWindow();
-    await drawSelection(signal);
-    await loadThreads(signal);
+    const listed = loadThreads(signal);
+    listed.catch(() => {}); // drawSelection waits for it and tells
+    await drawSelection(signal, listed);
   } catch (failure) {
     showProjects();
     complain(failure);
@@ -379,7 +386,8 @@ function showEmpty() {
   enter('empty');
   const dsn = `${location.protocol}//KEY@${location.host}/1`;
   part('empty-dsn').textContent = dsn;
-  part('empty-python').textContent = `import sentry_sdk
+  part('empty-python').textContent = `# pip install sentry-sdk
+import sentry_sdk
 
 sentry_sdk.init(
     dsn="${dsn}",
@@ -387,7 +395,8 @@ sentry_sdk.init(
     profile_session_sample_rate=1.0,
     profile_lifecycle="trace",
 )`;
-  part('empty-node').textContent = `const Sentry = require("@sentry/node");
+  part('empty-node').textContent = `// npm install @sentry/node @sentry/profiling-node
+const Sentry = require("@sentry/node");
 const { nodeProfilingIntegration } =
   require("@sentry/profiling-node");
 

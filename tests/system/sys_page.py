@@ -56,6 +56,8 @@ def check_drawn(page, hearth):
     assert "4 chunks" in coverage and "Nothing was left out" in coverage, coverage
     assert page.ask("document.querySelectorAll('#profilers button').length") == 2  # everything, one
     page.wait_for("the threads", "document.querySelectorAll('#threads button').length > 10")
+    chips = page.ask("document.querySelectorAll('#threads button').length") - 1  # one is for all
+    assert "of %d threads," % chips in text(page, "#coverage"), text(page, "#coverage")
     assert page.ask("document.querySelectorAll('#hottest tr').length") > 5
 
 
