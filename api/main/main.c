@@ -28,7 +28,7 @@ static void print_help(FILE *to)
     (void)fputs("\nhearth COMMAND --help explains each. Options can also be given as environment "
                 "variables,\n"
                 "--memory-max as HEARTH_MEMORY_MAX and so on; HEARTH_DATA is for serve and keys "
-                "only.\n",
+                "only,\nand all that keys reads.\n",
                 to);
 }
 

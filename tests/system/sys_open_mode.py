@@ -1,4 +1,7 @@
 """Unknown keys are taken only by a loopback server nobody configured, from a direct request."""
+import re
+import subprocess
+
 from running import Hearth, arguments, auth, check, chunk_envelope
 
 program, _ = arguments()
@@ -26,8 +29,26 @@ h.stop()
 h = Hearth(program, env={"HEARTH_STRICT_KEYS": "1"})
 check(post(h) == 403, "HEARTH_STRICT_KEYS")
 h.stop()
-h = Hearth(program, host="0.0.0.0")
+names = {"HEARTH_STRICT_KEY": "1", "HEARTH_LISTENS": "::"}
+others = {"HEARTH_URL": "x", "HEARTH_PROJECT": "7", "HEARTH_SEED": "1"}
+h = Hearth(program, host="0.0.0.0", env=dict(names, **others))
 h.host = "127.0.0.1"
 check(post(h) == 403, "an address that others reach")
-h.stop()
+check(any("only those added" in line for line in h.lines), "keys count there: %s" % h.lines)
+text = h.stop()
+check("not loopback" in text, "everybody may read there, and it is said: " + text)
+for name in names:
+    check("warning: nothing reads the environment variable %s\n" % name in text, "%s: %s" % (name, text))
+check(text.count("warning: nothing reads") == len(names), "those of other commands are known: " + text)
+
+# every flag of a client command may be set without a warning
+flags = set()
+for command in ("serve", "import", "top", "flamegraph"):
+    said = subprocess.run([program, command, "--help"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    flags |= set(re.findall(r"--([a-z-]+)", said)) - {"help"}
+check(len(flags) > 20, "flags: %s" % flags)
+own = {"listen", "data", "durability", "threads", "memory-max", "strict-keys", "retention-days", "log-level"}
+h = Hearth(program, env={"HEARTH_" + f.replace("-", "_").upper(): "1" for f in flags - own})
+text = h.stop()
+check("warning" not in text, text)
 print("ok")
