@@ -6,6 +6,7 @@
 #include "base/decimal.h"
 #include "base/json_writer.h"
 #include "base/timestamp.h"
+#include "engine/measurements.h"
 
 #define COUNT_OF(array) (int)(sizeof(array) / sizeof((array)[0]))
 
@@ -579,101 +580,6 @@ static void read_trace(struct profile_parser *ps)
 
 /* ---- measurements ---- */
 
-static bool is_unit(struct bytes unit)
-{
-    static const struct bytes units[] = {BYTES("nanosecond"), BYTES("ns"),   BYTES("hertz"),
-                                         BYTES("hz"),         BYTES("byte"), BYTES("percent"),
-                                         BYTES("nanojoule"),  BYTES("nj")};
-    for (int i = 0; i < COUNT_OF(units); i++)
-        if (bytes_equal(units[i], unit))
-            return true;
-    return false;
-}
-
-/* A number, or a text that is one, is written as number. */
-static void copy_number(struct profile_parser *ps, struct json_writer *w)
-{
-    struct json_reader *r = &ps->r;
-    if (json_peek(r) == JSON_NUMBER) {
-        json_raw(w, json_read_number(r));
-        return;
-    }
-    const uint8_t *at = r->at;
-    struct bytes text = json_read_string(r);
-    struct json_reader inner;
-    json_reader_init(&inner, text, NULL, NULL);
-    (void)json_read_number(&inner);
-    if (json_end(&inner) != ERR_OK)
-        json_fail_at(r, at, ERR_MALFORMED, "a number, or a text that is one");
-    if (r->failed == ERR_OK)
-        json_raw(w, bytes_trim(text));
-}
-
-/* {"elapsed_since_start_ns" or "timestamp": ..., "value": ...} */
-static void copy_measurement_value(struct profile_parser *ps, struct json_writer *w,
-                                   struct json_keys *keys)
-{
-    uint64_t seen = 0;
-    int key;
-    json_enter_keys(&ps->r, keys);
-    json_begin_object(w);
-    while (json_next_key(&ps->r, keys, &key)) {
-        once(ps, &seen, key);
-        if (key < 0) {
-            (void)json_skip(&ps->r);
-            continue;
-        }
-        json_key_bytes(w, keys->names[key]);
-        copy_number(ps, w);
-        if (ps->r.failed != ERR_OK)
-            return;
-    }
-    json_end_object(w);
-    require(ps, seen, 0, "a measured value with its time");
-    require(ps, seen, 1, "a measured value");
-}
-
-static void copy_measurement(struct profile_parser *ps, struct json_writer *w)
-{
-    static const struct bytes names[] = {BYTES("unit"), BYTES("values")};
-    static const struct bytes chunk_names[] = {BYTES("timestamp"), BYTES("value")};
-    static const struct bytes profile_names[] = {BYTES("elapsed_since_start_ns"), BYTES("value")};
-    struct json_reader *r = &ps->r;
-    struct json_keys keys, value_keys;
-    json_keys_init(&keys, names, COUNT_OF(names));
-    json_keys_init(&value_keys, ps->kind == PROFILE_CHUNK ? chunk_names : profile_names, 2);
-    uint64_t seen = 0;
-    int key;
-    json_enter_keys(r, &keys);
-    json_begin_object(w);
-    while (json_next_key(r, &keys, &key)) {
-        once(ps, &seen, key);
-        if (key == 0) {
-            struct bytes unit = json_read_string(r);
-            if (!is_unit(unit))
-                json_fail(r, ERR_MALFORMED, "a unit such as \"nanosecond\" before here");
-            json_key(w, "unit");
-            json_string(w, unit);
-        } else if (key == 1) {
-            json_key(w, "values");
-            json_begin_array(w);
-            json_enter_array(r);
-            while (json_next_element(r))
-                copy_measurement_value(ps, w, &value_keys);
-            if (r->failed != ERR_OK)
-                return;
-            json_end_array(w);
-        } else {
-            (void)json_skip(r);
-        }
-        if (r->failed != ERR_OK)
-            return;
-    }
-    json_end_object(w);
-    require(ps, seen, 0, "a measurement with unit");
-    require(ps, seen, 1, "a measurement with values");
-}
-
 /* Checked, and written anew: texts that are numbers become numbers, unknown keys go. */
 static void read_measurements(struct profile_parser *ps)
 {
@@ -685,21 +591,8 @@ static void read_measurements(struct profile_parser *ps)
     }
     if (json_take_null(r))
         return;
-    struct json_writer w;
     buffer_clear(&ps->rewritten);
-    json_writer_init(&w, &ps->rewritten);
-    json_enter_object(r);
-    json_begin_object(&w);
-    struct bytes name;
-    while (json_next_member(r, &name)) {
-        json_key_bytes(&w, name);
-        copy_measurement(ps, &w);
-        if (r->failed != ERR_OK)
-            return;
-    }
-    json_end_object(&w);
-    if (ps->rewritten.failed != ERR_OK)
-        json_fail(r, ps->rewritten.failed, "memory for measurements");
+    measurements_copy(r, ps->kind, &ps->rewritten);
     ps->measurements_rewritten = true;
 }
 
