@@ -32,6 +32,7 @@ enum err place_open(const struct place_options *options, struct place *ret, stru
         struct http_url url;
         if (text == NULL)
             text = getenv("HEARTH_URL"); /* NOLINT(concurrency-mt-unsafe): one thread */
+        p.is_default = text == NULL;
         TRY(http_url_parse(bytes_of_text(text == NULL ? HEARTH_URL_DEFAULT : text), &url, info));
         TRY(http_client_create(&url, ANSWER_TIMEOUT_MS, &p.client, info));
     }
@@ -90,6 +91,8 @@ static enum err ask_server(struct place *p, const struct place_question *q, stru
         struct http_client_request request = {
             .target = buffer_bytes(&target), .on_body = q->on_body, .self = q->self};
         rc = http_client_send(p->client, &request, &answer, info);
+        if (rc == ERR_IO && p->is_default)
+            rc = err_wrap(info, rc, "the default server (--url or HEARTH_URL names another)");
     }
     if (rc == ERR_OK && (answer.status < 200 || answer.status > 299))
         rc = refusal(answer.status, buffer_bytes(&answer.body), info);

@@ -22,6 +22,7 @@ struct place_options {
 struct place {
     struct http_client *client; /* NULL: a folder */
     struct store *store;        /* NULL: a server */
+    bool is_default;            /* the server was not named */
     struct vfs *vfs;
     const char *dir;
 };
