@@ -3,9 +3,17 @@
 
 #include <xxhash.h>
 
+#include "base/uuid.h"
+
 uint64_t hash_bytes(struct bytes b, uint64_t seed)
 {
     return XXH3_64bits_withSeed(b.data, b.len, seed);
+}
+
+uint64_t hash_seed(void)
+{
+    struct uuid random = uuid_random();
+    return hash_bytes(bytes_of(random.byte, sizeof(random.byte)), 0);
 }
 
 struct hash128 hash_bytes128(struct bytes b, uint64_t seed)

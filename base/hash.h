@@ -25,6 +25,10 @@ static inline int hash128_compare(struct hash128 a, struct hash128 b)
     return (a.lo > b.lo) - (a.lo < b.lo);
 }
 
+/* A number nobody outside can know, for tables whose keys strangers choose: without it they could
+ * choose keys that share a slot, and every lookup would look at all of them. */
+uint64_t hash_seed(void);
+
 /* One well-mixed number from another (for small keys). */
 static inline uint64_t hash_u64(uint64_t x)
 {
@@ -34,6 +38,12 @@ static inline uint64_t hash_u64(uint64_t x)
     x *= 0xd6e8feb86659fd93u;
     x ^= x >> 32;
     return x;
+}
+
+/* Of two small numbers. */
+static inline uint64_t hash_pair(uint32_t a, uint32_t b, uint64_t seed)
+{
+    return hash_u64(((uint64_t)a << 32 | b) ^ seed);
 }
 
 #endif

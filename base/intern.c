@@ -14,6 +14,7 @@ void intern_init(struct intern *in, size_t text_max, struct mem_account *account
     buffer_init(&in->offsets, (size_t)UINT32_MAX * sizeof(uint32_t), account);
     buffer_init(&in->slots, SIZE_MAX, account);
     in->count = 1;
+    in->seed = hash_seed();
 }
 
 void intern_close(struct intern *in)
@@ -49,7 +50,7 @@ static size_t find_slot(const struct intern *in, struct bytes text)
 {
     const uint32_t *slots = u32s(&in->slots);
     size_t mask = slot_count(in) - 1;
-    size_t at = (size_t)hash_bytes(text, 0) & mask;
+    size_t at = (size_t)hash_bytes(text, in->seed) & mask;
     while (slots[at] != 0 && !bytes_equal(intern_get(in, slots[at] - 1), text))
         at = (at + 1) & mask;
     return at;

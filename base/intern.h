@@ -15,6 +15,7 @@ struct intern {
     struct buffer offsets; /* u32 end of each string in text */
     struct buffer slots;   /* u32 id + 1, 0 free; power of two many */
     size_t count;
+    uint64_t seed; /* of the hashes, for tables beside this one too */
 };
 
 void intern_init(struct intern *in, size_t text_max, struct mem_account *account);

@@ -76,9 +76,9 @@ static size_t u32_count(const struct buffer *b)
     return b->len / sizeof(uint32_t);
 }
 
-static uint64_t node_hash(uint32_t parent, uint32_t frame)
+static uint64_t node_hash(const struct accumulator *acc, uint32_t parent, uint32_t frame)
 {
-    return hash_u64((uint64_t)parent << 32 | frame);
+    return hash_pair(parent, frame, acc->frames.texts.seed);
 }
 
 static enum err acc_find_node(struct accumulator *acc, uint32_t parent, uint32_t frame,
@@ -90,10 +90,11 @@ static enum err acc_find_node(struct accumulator *acc, uint32_t parent, uint32_t
     if (grown)
         for (size_t i = 0; i < acc_node_count(acc); i++)
             slots_put(&acc->node_slots,
-                      node_hash(acc_nodes(acc)[i].parent, acc_nodes(acc)[i].frame), (uint32_t)i);
+                      node_hash(acc, acc_nodes(acc)[i].parent, acc_nodes(acc)[i].frame),
+                      (uint32_t)i);
     const uint32_t *slots = u32_of(&acc->node_slots);
     size_t mask = u32_count(&acc->node_slots) - 1;
-    uint64_t hash = node_hash(parent, frame);
+    uint64_t hash = node_hash(acc, parent, frame);
     for (size_t at = (size_t)hash & mask; slots[at] != 0; at = (at + 1) & mask) {
         const struct acc_node *n = &acc_nodes(acc)[slots[at] - 1];
         if (n->parent == parent && n->frame == frame) {

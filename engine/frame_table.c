@@ -111,6 +111,11 @@ static enum err add_frame(struct frame_table *t, const struct profile *p,
     return t->frames.failed;
 }
 
+static uint64_t slot_hash(const struct frame_table *t, struct hash128 identity)
+{
+    return hash_u64(identity.lo ^ t->texts.seed);
+}
+
 enum err frame_table_add(struct frame_table *t, const struct profile *p,
                          const struct profile_frame *f, uint32_t *ret)
 {
@@ -120,10 +125,11 @@ enum err frame_table_add(struct frame_table *t, const struct profile *p,
     TRY(slots_reserve(&t->slots, frame_table_count(t), &grown));
     if (grown)
         for (size_t i = 0; i < frame_table_count(t); i++)
-            slots_put(&t->slots, table_frames(t)[i].identity.lo, (uint32_t)i);
+            slots_put(&t->slots, slot_hash(t, table_frames(t)[i].identity), (uint32_t)i);
     const uint32_t *slots = u32_of(&t->slots);
     size_t mask = u32_count(&t->slots) - 1;
-    for (size_t at = (size_t)identity.lo & mask; slots[at] != 0; at = (at + 1) & mask) {
+    uint64_t hash = slot_hash(t, identity);
+    for (size_t at = (size_t)hash & mask; slots[at] != 0; at = (at + 1) & mask) {
         if (hash128_equal(table_frames(t)[slots[at] - 1].identity, identity)) {
             *ret = slots[at] - 1;
             return ERR_OK;
@@ -131,7 +137,7 @@ enum err frame_table_add(struct frame_table *t, const struct profile *p,
     }
     TRY(add_frame(t, p, f, identity));
     *ret = (uint32_t)(frame_table_count(t) - 1);
-    slots_put(&t->slots, identity.lo, *ret);
+    slots_put(&t->slots, hash, *ret);
     return ERR_OK;
 }
 

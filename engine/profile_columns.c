@@ -155,7 +155,7 @@ static bool grow_slots(struct profile_columns *c, struct buffer *slots, size_t u
 
 static uint64_t frame_hash(const struct profile_columns *c, uint32_t index)
 {
-    return hash_bytes(bytes_of(&frames(c)[index], sizeof(struct profile_frame)), 0);
+    return hash_bytes(bytes_of(&frames(c)[index], sizeof(struct profile_frame)), c->strings.seed);
 }
 
 void profile_columns_add_frame(struct profile_columns *c, const struct profile_frame *frame)
@@ -165,7 +165,7 @@ void profile_columns_add_frame(struct profile_columns *c, const struct profile_f
         return;
     uint32_t *slots = buffer_u32s(&c->frame_slots);
     size_t mask = u32_count(&c->frame_slots) - 1;
-    size_t at = (size_t)hash_bytes(bytes_of(frame, sizeof(*frame)), 0) & mask;
+    size_t at = (size_t)hash_bytes(bytes_of(frame, sizeof(*frame)), c->strings.seed) & mask;
     while (slots[at] != 0 && memcmp(&frames(c)[slots[at] - 1], frame, sizeof(*frame)) != 0)
         at = (at + 1) & mask;
     if (slots[at] == 0) {
@@ -179,14 +179,10 @@ void profile_columns_add_frame(struct profile_columns *c, const struct profile_f
     put_native_u32(c, &c->frame_list, slots[at] - 1);
 }
 
-static uint64_t edge_hash(uint32_t parent, uint32_t frame)
-{
-    return hash_u64((uint64_t)parent << 32 | frame);
-}
-
 static uint64_t node_hash(const struct profile_columns *c, uint32_t index)
 {
-    return edge_hash(buffer_u32s(&c->node_parent)[index], buffer_u32s(&c->node_frame)[index]);
+    return hash_pair(buffer_u32s(&c->node_parent)[index], buffer_u32s(&c->node_frame)[index],
+                     c->strings.seed);
 }
 
 static uint32_t child_node(struct profile_columns *c, uint32_t parent, uint32_t frame)
@@ -198,7 +194,7 @@ static uint32_t child_node(struct profile_columns *c, uint32_t parent, uint32_t 
     const uint32_t *parents = buffer_u32s(&c->node_parent);
     const uint32_t *node_frames = buffer_u32s(&c->node_frame);
     size_t mask = u32_count(&c->node_slots) - 1;
-    size_t at = (size_t)edge_hash(parent, frame) & mask;
+    size_t at = (size_t)hash_pair(parent, frame, c->strings.seed) & mask;
     while (slots[at] != 0) {
         uint32_t node = slots[at] - 1;
         if (parents[node] == parent && node_frames[node] == frame)

@@ -66,10 +66,10 @@ bool record_same_key(const struct record *a, const struct record *b)
     return memcmp(&left, &right, sizeof left) == 0;
 }
 
-uint64_t record_key_hash(const struct record *r)
+uint64_t record_key_hash(const struct record *r, uint64_t seed)
 {
     struct index_key key = key_of_record(r);
-    return hash_bytes(bytes_of(&key, sizeof key), 0);
+    return hash_bytes(bytes_of(&key, sizeof key), seed);
 }
 
 static bool same_key(struct index_key there, const void *key)
@@ -171,8 +171,7 @@ enum err log_index_create(struct log_index **ret)
     struct log_index *ix = mem_zalloc(sizeof *ix);
     if (ix == NULL)
         return ERR_NOMEM;
-    struct uuid random = uuid_random(); /* ids come from strangers, who may choose them to clash */
-    ix->hash_seed = hash_bytes(bytes_of(random.byte, sizeof random.byte), 0);
+    ix->hash_seed = hash_seed();
     ix->generation = 1;
     init_parts(ix);
     enum err rc = text_pool_init(&ix->texts, ix->hash_seed);

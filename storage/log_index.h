@@ -46,7 +46,7 @@ bool log_index_find_content(const struct log_index *ix, const struct record *rec
                             struct hash128 *ret);
 /* Whether two records have one key (invariant 2 of storage/store.h), and its hash. */
 bool record_same_key(const struct record *a, const struct record *b);
-uint64_t record_key_hash(const struct record *r);
+uint64_t record_key_hash(const struct record *r, uint64_t seed);
 
 struct log_index_stats {
     uint64_t rows; /* visible ones */

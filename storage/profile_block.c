@@ -333,10 +333,11 @@ static enum err find_patterns(const struct profile *p, const struct ticks *ticks
     if (slots == NULL || ret->tick == NULL || ret->of_tick == NULL)
         return no_room(scratch);
     memset(slots, 0, slot_count * sizeof *slots);
+    uint64_t seed = hash_seed();
     ret->count = 0;
     for (size_t tick = 0; tick < ticks->count; tick++) {
         struct bytes threads = tick_threads(p, ticks, tick);
-        size_t at = (size_t)hash_bytes(threads, 0) & (slot_count - 1);
+        size_t at = (size_t)hash_bytes(threads, seed) & (slot_count - 1);
         while (slots[at] != 0 &&
                !bytes_equal(threads, tick_threads(p, ticks, ret->tick[slots[at] - 1])))
             at = (at + 1) & (slot_count - 1);

@@ -261,6 +261,7 @@ struct batch {
     size_t count;
     uint32_t *slots;   /* by key: index + 1 of the last of its kind, 0 free */
     size_t slot_count; /* power of two */
+    uint64_t seed;     /* of their hashes */
     uint64_t duplicates;
 };
 
@@ -274,6 +275,7 @@ static void batch_close(struct batch *b)
 static enum err batch_init(struct batch *b, size_t count)
 {
     b->slot_count = 4;
+    b->seed = hash_seed();
     while (b->slot_count < count * 2)
         b->slot_count *= 2;
     b->bytes = mem_array(count, sizeof *b->bytes);
@@ -307,7 +309,7 @@ static enum err check_record(struct bytes bytes, struct record *ret, struct erri
 static bool is_duplicate(const struct store *s, struct batch *b, const struct record *record,
                          uint32_t **ret_slot)
 {
-    size_t at = (size_t)record_key_hash(record) & (b->slot_count - 1);
+    size_t at = (size_t)record_key_hash(record, b->seed) & (b->slot_count - 1);
     while (b->slots[at] != 0 && !record_same_key(record, &b->records[b->slots[at] - 1]))
         at = (at + 1) & (b->slot_count - 1);
     *ret_slot = &b->slots[at];
