@@ -58,8 +58,11 @@ static enum err grow(struct buffer *b, size_t extra)
     size_t doubled = b->capacity > b->max / 2 ? b->max : b->capacity * 2;
     size_t wanted = size_max(need, size_min(b->max, size_max(doubled, BUFFER_FIRST_SIZE)));
     enum err rc = grow_to(b, wanted);
-    if (rc != ERR_OK && wanted > need) /* doubling is a wish, `need` is not */
-        rc = grow_to(b, need);
+    /* doubling is a wish; but growing by what is needed alone would copy all of it every time */
+    while (rc != ERR_OK && wanted > need) {
+        wanted = need + (wanted - need) / 2;
+        rc = grow_to(b, wanted);
+    }
     return rc;
 }
 

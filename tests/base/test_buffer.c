@@ -116,3 +116,21 @@ Test(buffer, out_of_memory_leaves_everything_as_it_was)
     cr_assert_eq(account.held, 0);
     cr_assert_eq(mem_outstanding(), 0);
 }
+
+Test(buffer, growing_into_the_last_room_copies_it_a_few_times_only)
+{
+    struct mem_account account;
+    struct buffer b;
+    unsigned moves = 0;
+    mem_account_init(&account, NULL, 100000); /* doubling ends at 64 KiB */
+    buffer_init(&b, SIZE_MAX, &account);
+    for (size_t capacity = 0; b.failed == ERR_OK; capacity = b.capacity) {
+        buffer_put_u8(&b, 'x');
+        moves += b.capacity != capacity;
+    }
+    cr_assert_eq(b.failed, ERR_LIMIT);
+    cr_assert_eq(b.len, 100000, "to the last byte");
+    cr_assert_lt(moves, 50);
+    buffer_close(&b);
+    cr_assert_eq(account.held, 0);
+}
