@@ -389,9 +389,9 @@ static enum err encode_profile(struct ingest *in, struct profile *p, bool sample
     return end_record(in);
 }
 
-static enum err store_profile(struct ingest *in, const struct envelope_item *from,
-                              struct ingest_item *item, const struct event *event,
-                              bool has_transaction)
+static enum err decode_profile(struct ingest *in, const struct envelope_item *from,
+                               struct ingest_item *item, const struct event *event,
+                               bool has_transaction, struct errinfo *why)
 {
     struct decode_options options = {.kind = from->type == ENVELOPE_PROFILE ? PROFILE_TRANSACTION
                                                                             : PROFILE_CHUNK,
@@ -399,31 +399,43 @@ static enum err store_profile(struct ingest *in, const struct envelope_item *fro
                                      .platform_header = envelope_platform(in->envelope, from),
                                      .account = in->request.account};
     struct decoded *d;
-    struct errinfo why = {{0}};
     enum ingest_outcome outcome;
-    enum err rc = profile_decode(buffer_bytes(&from->payload), &options, &d, &outcome, &why);
+    enum err rc = profile_decode(buffer_bytes(&from->payload), &options, &d, &outcome, why);
     if (rc == ERR_MALFORMED)
-        drop(item, outcome, &why);
+        drop(item, outcome, why);
     if (rc != ERR_OK)
         return rc == ERR_MALFORMED ? ERR_OK : rc;
     struct profile *p = decoded_profile(d);
     bool chunk = p->kind == PROFILE_CHUNK;
     item->id = p->id;
     if (!chunk && !has_transaction && !from->unsampled) {
-        (void)err_set(&why, ERR_MALFORMED, "expected its transaction in the envelope");
-        drop(item, INGEST_STANDALONE, &why);
+        (void)err_set(why, ERR_MALFORMED, "expected its transaction in the envelope");
+        drop(item, INGEST_STANDALONE, why);
     } else {
         if (!chunk)
             rc = use_event(d, event);
         if (rc == ERR_OK)
-            rc = encode_profile(in, p, !from->unsampled, item, &why);
+            rc = encode_profile(in, p, !from->unsampled, item, why);
     }
     decoded_destroy(d);
-    if (rc == ERR_LIMIT && in->encoded.failed == ERR_OK) { /* of what a block may hold */
-        drop(item, INGEST_EXCEED_SIZE, &why);
-        return ERR_OK;
-    }
     return rc;
+}
+
+/* A profile that is too large for a block, or for the memory of one upload, goes alone. */
+static enum err store_profile(struct ingest *in, const struct envelope_item *from,
+                              struct ingest_item *item, const struct event *event,
+                              bool has_transaction)
+{
+    struct errinfo why = {{0}};
+    size_t encoded = in->encoded.len;
+    enum err rc = decode_profile(in, from, item, event, has_transaction, &why);
+    if (rc != ERR_LIMIT)
+        return rc;
+    in->encoded.len = encoded;
+    in->encoded.failed = in->ends.failed = ERR_OK;
+    item->sample_count = 0;
+    drop(item, INGEST_EXCEED_SIZE, &why);
+    return ERR_OK;
 }
 
 static enum err read_profile_item(struct ingest *in, const struct envelope_item *from,
@@ -474,11 +486,10 @@ static enum err read_transaction(struct ingest *in, struct transaction *t)
 /* The transaction, when it names a profiler or its profile was stored, and its profiled spans. */
 static enum err put_transaction(struct ingest *in, const struct transaction *t, bool profiled)
 {
-    const struct envelope_header *header = envelope_header(in->envelope);
     struct link link = t->event.link;
     if (!t->read || uuid_is_nil(link.trace_id) || link.span_id == 0)
         return ERR_OK;
-    link.transaction_id = t->event.has_event_id ? t->event.event_id : header->event_id;
+    link.transaction_id = t->event.has_event_id ? t->event.event_id : in->answer_id;
     if (profiled || !uuid_is_nil(link.profiler_id))
         TRY(put_link(in, &link));
     const struct link *spans = (const struct link *)(const void *)t->spans.data;
@@ -562,12 +573,12 @@ enum err ingest_finish(struct ingest *in, struct errinfo *info)
         TRY(check_header(in, info));
     if (rc != ERR_OK)
         return hand_up(in, rc, &cause, info);
+    choose_answer_id(in);
     rc = read_contents(in);
     if (rc != ERR_OK) { /* memory: contents that cannot be read are no failure */
         (void)err_set(&cause, rc, "%s while reading the items", err_text(rc));
         return hand_up(in, rc, &cause, info);
     }
-    choose_answer_id(in);
     in->done = true;
     return ERR_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "engine/ingest.h"
+#include "storage/record.h"
 #include "tests/support/file.h"
 #include "tests/support/replay.h"
 
@@ -240,6 +241,47 @@ Test(ingest, little_room_and_failed_allocations_are_told_and_undone)
         ingest_destroy(in);
         cr_assert_eq(mem_outstanding(), before, "allocation %zu", nth);
     }
+}
+
+#define PROFILER_ID "45b17a05fca8ca29a4294c96dfd334aa"
+
+/* Without an event id anywhere: the transaction has the one that is answered. */
+Test(ingest, a_profile_over_the_memory_of_an_upload_goes_alone)
+{
+    char answer[INGEST_ANSWER_MAX], id[UUID_TEXT_SIZE + 1];
+    struct mem_account account;
+    struct buffer body;
+    struct record link;
+    struct bytes facts, block;
+    struct errinfo info;
+    size_t count;
+    mem_account_init(&account, NULL, KIB(512));
+    buffer_init(&body, MIB(1), NULL);
+    buffer_put(&body, BYTES("{}\n{\"type\":\"profile_chunk\"}\n{\"version\":\"2\",\"profile\":"
+                            "{\"frames\":[{}"));
+    for (unsigned i = 0; i < 12000; i++)
+        buffer_printf(&body, ",{\"lineno\":%u}", i);
+    buffer_put(&body,
+               BYTES("]}}\n{\"type\":\"transaction\"}\n"
+                     "{\"contexts\":{\"trace\":{\"trace_id\":\"" TRACE_ID "\",\"span_id\":"
+                     "\"ad9e7315618ba4cb\"},\"profile\":{\"profiler_id\":\"" PROFILER_ID "\"}}}"));
+    struct ingest *in = upload(buffer_bytes(&body), true, &account);
+    cr_assert_eq(status_of(in, answer), 200, "%s", answer);
+    const struct ingest_item *items = ingest_items(in, &count);
+    cr_assert_eq(count, 2);
+    cr_expect(items[0].outcome == INGEST_EXCEED_SIZE && items[1].outcome == INGEST_READ, "%s, %s",
+              ingest_outcome_text(items[0].outcome), ingest_outcome_text(items[1].outcome));
+    cr_expect_neq(items[0].detail[0], 0);
+    const struct bytes *records = ingest_records(in, &count);
+    cr_assert_eq(count, 1);
+    cr_assert_eq(record_split(records[0], &facts, &block, &info), ERR_OK);
+    cr_assert_eq(record_parse(facts, &link, &info), ERR_OK);
+    cr_expect_eq(link.link.span_id, UINT64_C(0xad9e7315618ba4cb));
+    uuid_print(link.link.transaction_id, id);
+    cr_expect_not_null(strstr(answer, id), "%s in %s", id, answer);
+    ingest_destroy(in);
+    buffer_close(&body);
+    cr_assert_eq(account.held, 0);
 }
 
 /* What found no room goes on from where it was. */
