@@ -2,6 +2,7 @@
 #include "engine/flamechart.h"
 
 #include "base/limits.h"
+#include "engine/frame_platform.h"
 #include "engine/identity.h"
 
 struct chart {
@@ -137,49 +138,119 @@ static enum err on_part(void *self, const struct selection_part *part, struct er
 
 /* ---- which thread ---- */
 
-static enum err on_count(void *self, const struct selection_part *part, struct errinfo *info)
-{
-    struct buffer *counts = self; /* u64 a thread number */
+struct thread_sums {
+    uint64_t app_ns; /* time with application code somewhere on the stack */
+    uint64_t samples;
+};
 
+/* Trie nodes with application code in them or above; NULL when the scratch has failed. */
+static bool *nodes_of_application(const struct profile *p, struct arena *scratch)
+{
+    bool *frames = ARENA_ARRAY(scratch, p->frame_count, bool);
+    bool *nodes = ARENA_ARRAY(scratch, p->node_count, bool);
+
+    if (frames == NULL || nodes == NULL)
+        return NULL;
+    for (size_t i = 0; i < p->frame_count; i++)
+        frames[i] = frame_is_application(p, &p->frames[i]);
+    for (size_t n = 0; n < p->node_count; n++) { /* parents come first */
+        uint32_t above = p->node_parent[n];
+        nodes[n] =
+            frames[p->frame_list[p->node_frame[n]]] || (above != PROFILE_NONE && nodes[above]);
+    }
+    return nodes;
+}
+
+/* The sums of thread number `n`; NULL without memory. */
+static struct thread_sums *sums_at(struct buffer *sums, uint32_t n)
+{
+    size_t have = sums->len / sizeof(struct thread_sums);
+
+    if (n >= have) {
+        size_t size = (n + 1 - have) * sizeof(struct thread_sums);
+        void *added = buffer_extend(sums, size);
+        if (added == NULL)
+            return NULL;
+        memset(added, 0, size);
+    }
+    return (struct thread_sums *)(void *)sums->data + n;
+}
+
+static enum err on_sum(void *self, const struct selection_part *part, struct errinfo *info)
+{
+    struct buffer *sums = self;
+    const struct profile *p = part->profile;
+    const bool *in_app = nodes_of_application(p, part->scratch);
+
+    if (in_app == NULL)
+        return err_set(info, part->scratch->failed, "threads: %s", err_text(part->scratch->failed));
     for (size_t i = 0; i < part->piece_count; i++) {
-        uint32_t n = part->thread_numbers[part->profile->sample_thread[part->pieces[i].sample]];
-        size_t have = counts->len / sizeof(uint64_t);
-        if (n >= have) {
-            void *added = buffer_extend(counts, (n + 1 - have) * sizeof(uint64_t));
-            if (added == NULL)
-                return err_set(info, counts->failed, "threads: %s", err_text(counts->failed));
-            memset(added, 0, (n + 1 - have) * sizeof(uint64_t));
-        }
-        ((uint64_t *)(void *)counts->data)[n] += part->pieces[i].counted;
+        const struct selection_piece *piece = &part->pieces[i];
+        uint32_t leaf = p->stacks[p->sample_stack[piece->sample]];
+        struct thread_sums *t =
+            sums_at(sums, part->thread_numbers[p->sample_thread[piece->sample]]);
+        if (t == NULL)
+            return err_set(info, sums->failed, "threads: %s", err_text(sums->failed));
+        t->samples += piece->counted;
+        if (leaf != PROFILE_NONE && in_app[leaf])
+            t->app_ns += (uint64_t)piece->end_ns - (uint64_t)piece->start_ns;
     }
     return ERR_OK;
+}
+
+static bool is_busier(const struct thread_sums *a, const struct thread_sums *b)
+{
+    return a->app_ns != b->app_ns ? a->app_ns > b->app_ns : a->samples > b->samples;
+}
+
+static bool is_equal(const struct thread_sums *a, const struct thread_sums *b)
+{
+    return a->app_ns == b->app_ns && a->samples == b->samples;
 }
 
 static enum err busiest_thread(struct selection *s, const atomic_bool *canceled,
                                struct arena *arena, struct bytes *ret, struct errinfo *info)
 {
-    struct buffer counts;
+    struct buffer sums;
     struct bytes best = BYTES("");
+    const struct thread_sums *most = NULL;
 
-    buffer_init(&counts, MIB(64), arena->account);
-    enum err rc = selection_visit(s, canceled, on_count, &counts, info);
-    const uint64_t *count = (const void *)counts.data;
-    uint64_t most = 0;
-    for (size_t n = 0; rc == ERR_OK && n < counts.len / sizeof(uint64_t); n++) {
+    buffer_init(&sums, MIB(64), arena->account);
+    enum err rc = selection_visit(s, canceled, on_sum, &sums, info);
+    const struct thread_sums *all = (const void *)sums.data;
+    for (size_t n = 0; rc == ERR_OK && n < sums.len / sizeof(*all); n++) {
         struct bytes id;
         struct bytes name;
         selection_thread(s, (uint32_t)n, &id, &name);
-        if (n == 0 || count[n] > most || (count[n] == most && thread_id_compare(id, best) < 0)) {
+        if (most == NULL || is_busier(&all[n], most) ||
+            (is_equal(&all[n], most) && thread_id_compare(id, best) < 0)) {
             best = id;
-            most = count[n];
+            most = &all[n];
         }
     }
     if (rc == ERR_OK) {
         *ret = arena_copy(arena, best);
         rc = arena->failed;
     }
-    buffer_close(&counts);
+    buffer_close(&sums);
     return rc;
+}
+
+/* As if the thread had been asked for: the coverage is that of what is shown. */
+static enum err choose_thread(struct selection *s, const atomic_bool *canceled, struct arena *arena,
+                              struct bytes *ret, struct errinfo *info)
+{
+    struct selection_request *narrow = ARENA_NEW(arena, struct selection_request);
+    struct bytes *thread = ARENA_NEW(arena, struct bytes);
+
+    if (narrow == NULL || thread == NULL)
+        return err_set(info, arena->failed, "flame chart: %s", err_text(arena->failed));
+    TRY(busiest_thread(s, canceled, arena, thread, info));
+    *narrow = *s->request;
+    narrow->threads = (struct selection_texts){thread, 1};
+    s->request = narrow;
+    *ret = *thread;
+    return ERR_OK;
 }
 
 /* ---- the whole ---- */
@@ -214,7 +285,7 @@ enum err flamechart_build(struct selection *s, const struct flamechart_options *
     struct chart c = {.options = options, .thread = options->thread, .arena = arena};
 
     if (c.thread.data == NULL)
-        TRY(busiest_thread(s, options->canceled, arena, &c.thread, info));
+        TRY(choose_thread(s, options->canceled, arena, &c.thread, info));
     frame_table_init(&c.frames, arena->account);
     buffer_init(&c.spans, FLAMEGRAPH_NODES_MAX * sizeof(struct flamechart_span), arena->account);
     buffer_init(&c.open, FLAMEGRAPH_NODES_MAX * sizeof(struct open_span), arena->account);

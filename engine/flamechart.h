@@ -30,7 +30,8 @@ struct flamechart {
 };
 
 struct flamechart_options {
-    /* Which thread; data NULL: the one with the most samples (of equal ones the first by id). */
+    /* Which thread; data NULL: the one with the most time in application code (anywhere on the
+     * stack), then with the most samples, then the first by id. The selection is narrowed to it. */
     struct bytes thread;
     size_t span_max; /* spans beyond are counted in the coverage as left out */
     const atomic_bool *canceled;

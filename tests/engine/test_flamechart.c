@@ -92,3 +92,34 @@ Test(flamechart, runs_of_shared_frames_are_spans)
     cr_assert_eq(c.left_out[0].count, 4);
     query_store_close(&q);
 }
+
+/* A sampler's own thread is on the stack at every tick, work is not: work is what a chart is for. */
+Test(flamechart, without_a_thread_the_one_with_most_application_time_is_shown_and_counted)
+{
+    static struct hand_profile h;
+    struct query_store q;
+    struct coverage c;
+    struct flamechart_options options = {.span_max = 100};
+
+    query_store_open(&q);
+    hand_profile_init(&h, PROFILE_CHUNK, "python");
+    h.profile.profiler_id = query_id(1);
+    h.profile.id = query_id(1);
+    hand_frame(&h, (struct hand_frame){.function = "run", .module = "sentry_sdk.profiler"});
+    hand_frame(&h, (struct hand_frame){.function = "work", .module = "shop"});
+    hand_frame(&h, (struct hand_frame){.function = "dumps", .module = "json"});
+    uint32_t sampler = hand_thread(&h, "1", "sampler");
+    uint32_t worker = hand_thread(&h, "2", "worker");
+    uint32_t sampling = hand_stack(&h, "0");
+    uint32_t working = hand_stack(&h, "21"); /* application code further out */
+    for (unsigned i = 0; i < 8; i++)
+        hand_sample(&h, sampler, sampling, T0 + 0.5 * i);
+    hand_sample(&h, worker, working, T0 + 1);
+    hand_sample(&h, worker, working, T0 + 1.5);
+    query_store_add(&q, &h.profile);
+    cr_assert_str_eq(chart(&q, &options, &c), "0work:1-1.5 1dumps:1-1.5");
+    cr_assert_eq(c.threads, 1);
+    cr_assert_eq(c.samples, 1);
+    cr_assert_eq(c.total_ns, 500000000);
+    query_store_close(&q);
+}
