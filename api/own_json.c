@@ -302,9 +302,7 @@ static void put_usage_values(struct json_writer *w, const struct usage *u)
             double value = 0;
             bool known = b->memory_count > 0;
             switch (column) {
-            case 0:
-                json_seconds(w, (int64_t)((uint64_t)u->start_ns + (uint64_t)u->bucket_ns * i));
-                continue;
+            case 0: json_seconds(w, (int64_t)((uint64_t)u->start_ns + u->bucket_ns * i)); continue;
             case 1: json_u64(w, b->busy_ns); continue;
             case 2: json_u64(w, b->idle_ns); continue;
             case 3: json_u64(w, b->samples); continue;
@@ -326,8 +324,7 @@ void own_json_usage(struct json_writer *w, const struct usage *u, const struct c
     json_begin_object(w);
     own_json_time(w, "start", u->start_ns);
     own_json_time(w, "end", u->end_ns);
-    json_key(w, "bucket_ns");
-    json_i64(w, u->bucket_ns);
+    own_json_u64(w, "bucket_ns", u->bucket_ns);
     json_key(w, "cpu_source");
     json_text(w, u->cpu_measured ? "measurements" : "samples");
     json_key(w, "buckets");

@@ -16,24 +16,44 @@ struct filling {
     struct usage *usage;
     struct selection *selection;
     const struct profile *profile;
-    struct span_ns window;
+    const bool *idle;      /* by stack of the profile */
     struct buffer scratch; /* of the JSON reader */
 };
 
 /* The bucket of a moment; moments outside have none. */
 static struct usage_bucket *bucket_at(const struct usage *u, int64_t ns)
 {
-    if (u->bucket_count == 0 || ns < u->start_ns || ns >= u->end_ns)
+    if (u->bucket_count == 0 || ns < u->start_ns || ns > u->end_ns ||
+        (ns == u->end_ns && !u->end_inside))
         return NULL;
-    size_t at = (size_t)(((uint64_t)ns - (uint64_t)u->start_ns) / (uint64_t)u->bucket_ns);
-    return at < u->bucket_count ? &u->buckets[at] : NULL;
+    uint64_t at = ((uint64_t)ns - (uint64_t)u->start_ns) / u->bucket_ns;
+    return &u->buckets[at < u->bucket_count ? at : u->bucket_count - 1];
+}
+
+/* V8 samples a waiting thread as a call of "(idle)", which is in no file. */
+static bool is_waiting(const struct profile *p, uint32_t leaf)
+{
+    const struct profile_frame *f = &p->frames[p->frame_list[p->node_frame[leaf]]];
+    struct bytes platform = profile_string(p, f->platform != 0 ? f->platform : p->platform);
+
+    return bytes_equal(profile_string(p, f->function), BYTES("(idle)")) && f->module == 0 &&
+           f->filename == 0 && f->abs_path == 0 &&
+           (bytes_equal(platform, BYTES("node")) || bytes_equal(platform, BYTES("javascript")));
+}
+
+static bool *idle_stacks(const struct profile *p, struct arena *scratch)
+{
+    bool *idle = ARENA_ARRAY(scratch, p->stack_count, bool);
+
+    for (size_t i = 0; idle != NULL && i < p->stack_count; i++)
+        idle[i] = p->stacks[i] == PROFILE_NONE || is_waiting(p, p->stacks[i]);
+    return idle;
 }
 
 static void fill_piece(struct filling *f, const struct selection_piece *piece)
 {
     struct usage *u = f->usage;
-    const struct profile *p = f->profile;
-    bool idle = p->stacks[p->sample_stack[piece->sample]] == PROFILE_NONE;
+    bool idle = f->idle[f->profile->sample_stack[piece->sample]];
     struct usage_bucket *b = bucket_at(u, piece->start_ns);
 
     if (b != NULL)
@@ -42,8 +62,8 @@ static void fill_piece(struct filling *f, const struct selection_piece *piece)
         b = bucket_at(u, at);
         if (b == NULL)
             return; /* pieces start in the window, so this is its end */
-        uint64_t into = ((uint64_t)at - (uint64_t)u->start_ns) % (uint64_t)u->bucket_ns;
-        uint64_t left = (uint64_t)u->bucket_ns - into;
+        uint64_t into = ((uint64_t)at - (uint64_t)u->start_ns) % u->bucket_ns;
+        uint64_t left = u->bucket_ns - into;
         uint64_t rest = (uint64_t)piece->end_ns - (uint64_t)at;
         uint64_t here = rest < left ? rest : left;
         *(idle ? &b->idle_ns : &b->busy_ns) += here;
@@ -55,7 +75,7 @@ static void fill_value(struct filling *f, enum series series, int64_t ns, double
 {
     struct usage_bucket *b = bucket_at(f->usage, ns);
 
-    if (b == NULL || ns < f->window.start_ns || ns >= f->window.end_ns)
+    if (b == NULL)
         return;
     if (series == SERIES_CPU) {
         b->cpu_count++;
@@ -157,6 +177,9 @@ static enum err on_part(void *self, const struct selection_part *part, struct er
     struct filling *f = self;
 
     f->profile = part->profile;
+    f->idle = idle_stacks(part->profile, part->scratch);
+    if (f->idle == NULL)
+        return err_set(info, part->scratch->failed, "usage: %s", err_text(part->scratch->failed));
     for (size_t i = 0; i < part->piece_count; i++)
         fill_piece(f, &part->pieces[i]);
     enum err rc = fill_measurements(f);
@@ -185,12 +208,14 @@ static enum err usage_layout(const struct selection *s, size_t wanted, struct ar
     end_ns = q->has_end ? q->window.end_ns : end_ns;
     if (s->row_count == 0 && !(q->has_start && q->has_end))
         start_ns = end_ns = 0;
-    *u = (struct usage){.start_ns = start_ns, .end_ns = end_ns, .bucket_ns = 1};
+    *u = (struct usage){
+        .start_ns = start_ns, .end_ns = end_ns, .bucket_ns = 1, .end_inside = !q->has_end};
     uint64_t length = end_ns > start_ns ? (uint64_t)end_ns - (uint64_t)start_ns : 0;
-    uint64_t bucket_ns = length / wanted + (length % wanted != 0);
-    if (bucket_ns > 0) {
-        u->bucket_ns = (int64_t)bucket_ns;
-        u->bucket_count = (size_t)(length / bucket_ns + (length % bucket_ns != 0));
+    if (length > 0) {
+        u->bucket_ns = length / wanted + (length % wanted != 0);
+        u->bucket_count = (size_t)(length / u->bucket_ns + (length % u->bucket_ns != 0));
+    } else if (s->row_count > 0 && start_ns == end_ns && !q->has_end) {
+        u->bucket_count = 1; /* all there is is one moment */
     }
     u->buckets = ARENA_ARRAY(arena, u->bucket_count, struct usage_bucket);
     if (u->buckets == NULL)
@@ -207,7 +232,7 @@ enum err usage_build(struct selection *s, const struct usage_options *options, s
 
     if (rc != ERR_OK)
         return err_set(info, rc, "usage: %s", err_text(rc));
-    struct filling f = {.usage = u, .selection = s, .window = {u->start_ns, u->end_ns}};
+    struct filling f = {.usage = u, .selection = s};
     buffer_init(&f.scratch, JSON_STRING_MAX, arena->account);
     rc = selection_visit(s, options->canceled, on_part, &f, info);
     buffer_close(&f.scratch);
@@ -228,9 +253,9 @@ bool usage_cpu_percent(const struct usage *u, size_t bucket, double *ret)
     }
     if (b->busy_ns == 0 && b->idle_ns == 0)
         return false;
-    uint64_t start = (uint64_t)bucket * (uint64_t)u->bucket_ns;
+    uint64_t start = (uint64_t)bucket * u->bucket_ns;
     uint64_t left = (uint64_t)u->end_ns - (uint64_t)u->start_ns - start;
-    uint64_t length = left < (uint64_t)u->bucket_ns ? left : (uint64_t)u->bucket_ns;
+    uint64_t length = left < u->bucket_ns ? left : u->bucket_ns;
     *ret = (double)b->busy_ns * 100 / (double)length;
     return true;
 }

@@ -1,8 +1,9 @@
 /* usage.h - how busy a selection was over time: CPU, memory and samples in equal buckets.
  *
  * CPU comes from the measurements `cpu_usage` (percent) that some SDKs send: the mean of the values
- * in a bucket. When the selection has none it is the busy time of the samples in a bucket (stacks
- * that are not empty) as a share of the bucket's length: 100 is one thread busy all the time.
+ * in a bucket. When the selection has none it is the busy time of the samples in a bucket as a
+ * share of the bucket's length: 100 is one thread busy all the time. Idle are samples with an empty
+ * stack, and those that end in V8's "(idle)", a frame without a place in any file.
  * Measurements are of the whole process: thread conditions do not narrow them.
  *
  * Owns:   the result lives in the arena.
@@ -27,9 +28,10 @@ struct usage_bucket {
 };
 
 struct usage {
-    int64_t start_ns;  /* of the first bucket */
-    int64_t bucket_ns; /* length of each */
-    int64_t end_ns;    /* the last bucket may be cut here */
+    int64_t start_ns;   /* of the first bucket */
+    uint64_t bucket_ns; /* length of each */
+    int64_t end_ns;     /* the last bucket may be cut here */
+    bool end_inside;    /* no end was asked for: the last moment there is counts too */
     struct usage_bucket *buckets;
     size_t bucket_count;
     bool cpu_measured; /* some cpu_usage lay in the window */

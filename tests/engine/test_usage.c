@@ -130,3 +130,98 @@ Test(usage, measurements_in_any_unit_of_time)
         query_store_close(&q);
     }
 }
+
+static struct usage *ask_for(struct query_store *q, const struct selection_request *request,
+                             size_t buckets, struct coverage *ret)
+{
+    struct snapshot *snap = snapshot_acquire(q->store);
+    struct usage_options options = {.bucket_count = buckets};
+    struct selection *s = NULL;
+    struct usage *u = NULL;
+    struct errinfo info = {0};
+
+    cr_assert_eq(selection_make(snap, request, &q->arena, &s, &info), ERR_OK, "%s", info.text);
+    cr_assert_eq(usage_build(s, &options, &q->arena, &u, &info), ERR_OK, "%s", info.text);
+    *ret = s->coverage;
+    selection_destroy(s);
+    snapshot_release(snap);
+    return u;
+}
+
+/* V8 says that it waits by a frame without a place; a function of that name has one. */
+Test(usage, waiting_of_v8_is_idle)
+{
+    static struct hand_profile h;
+    struct query_store q;
+    struct coverage c;
+
+    query_store_open(&q);
+    hand_profile_init(&h, PROFILE_CHUNK, "node");
+    h.profile.profiler_id = query_id(1);
+    h.profile.id = query_id(1);
+    hand_frame(&h, (struct hand_frame){.function = "(root)"});
+    hand_frame(&h, (struct hand_frame){.function = "(idle)", .in_app = IN_APP_FALSE});
+    hand_frame(&h, (struct hand_frame){.function = "(idle)", .filename = "x.js"});
+    hand_frame(&h, (struct hand_frame){.function = "(idle)", .platform = "python"});
+    uint32_t thread = hand_thread(&h, "0", NULL);
+    hand_sample(&h, thread, hand_stack(&h, "10"), T0);
+    hand_sample(&h, thread, hand_stack(&h, "20"), T0 + 1);
+    hand_sample(&h, thread, hand_stack(&h, "30"), T0 + 2);
+    hand_sample(&h, thread, hand_stack(&h, "01"), T0 + 3); /* something below it: not idle */
+    hand_sample(&h, thread, hand_stack(&h, "0"), T0 + 4);
+    query_store_add(&q, &h.profile);
+    struct usage *u = ask(&q, 4, &c);
+    for (size_t i = 0; i < 4; i++)
+        cr_assert_eq(u->buckets[i].idle_ns, i == 0 ? S : 0, "bucket %zu", i);
+    cr_assert_eq(u->buckets[3].busy_ns, S);
+    query_store_close(&q);
+}
+
+Test(usage, buckets_hold_every_sample_of_any_window)
+{
+    static struct hand_profile h;
+    static const struct {
+        bool bounds;
+        struct span_ns window;
+        size_t buckets;
+    } cases[] = {
+        {false, {0}, 1},
+        {false, {0}, 4},
+        {true, {INT64_MIN, INT64_MAX}, 1},
+        {true, {INT64_MIN, INT64_MAX}, 2},
+        {true, {INT64_MIN, INT64_MAX}, 10000},
+        {true, {T0_NS, INT64_MAX}, 3},
+    };
+    struct query_store q;
+
+    query_store_open(&q);
+    hand_profile_init(&h, PROFILE_CHUNK, "python");
+    h.profile.profiler_id = query_id(1);
+    h.profile.id = query_id(1);
+    hand_frame(&h, (struct hand_frame){.function = "a"});
+    uint32_t thread = hand_thread(&h, "0", NULL);
+    uint32_t stack = hand_stack(&h, "0");
+    hand_sample(&h, thread, stack, T0);
+    hand_sample(&h, thread, stack, T0 + 2);
+    hand_sample(&h, thread, stack, T0 + 2); /* closes a sample that took no time */
+    query_store_add(&q, &h.profile);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct coverage c;
+        struct selection_request request = {.project_id = 2,
+                                            .has_start = cases[i].bounds,
+                                            .has_end = cases[i].bounds,
+                                            .window = cases[i].window};
+        struct usage *u = ask_for(&q, &request, cases[i].buckets, &c);
+        uint64_t samples = 0;
+        uint64_t busy_ns = 0;
+        for (size_t b = 0; b < u->bucket_count; b++) {
+            samples += u->buckets[b].samples;
+            busy_ns += u->buckets[b].busy_ns;
+        }
+        cr_assert_eq(samples, c.samples, "case %zu: %lu of %lu", i, samples, c.samples);
+        cr_assert_eq(busy_ns, c.total_ns, "case %zu: %lu of %lu", i, busy_ns, c.total_ns);
+        cr_assert_gt(u->bucket_ns, 0, "case %zu", i);
+        cr_assert_eq(u->bucket_count, cases[i].buckets, "case %zu: %zu", i, u->bucket_count);
+    }
+    query_store_close(&q);
+}
