@@ -107,7 +107,8 @@ struct coverage {
     bool any;          /* first and last mean something */
     int64_t first_ns;  /* first and last moment of all weights */
     int64_t last_ns;
-    /* Counted samples a second of weight: the mean rate of one thread; 0 when nothing weighs. */
+    /* Samples a second of their whole weights, over all that a window reaches: the mean rate of
+     * one thread, however little a window keeps of them; 0 when nothing weighs. */
     double effective_hz;
     /* Parts of the window that no used row covers; a missing bound of the window is that of the
      * rows found. With links: parts of their windows that no row of their profiler covers. */

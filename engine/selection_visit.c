@@ -32,6 +32,8 @@ struct visit {
     const struct selection_row *row;
     uint32_t all_end; /* windows for every thread are [0, all_end) */
     struct cursor *cursors;
+    uint64_t reached;    /* samples with a piece */
+    uint64_t reached_ns; /* their weights, uncut */
     struct errinfo *info;
 };
 
@@ -171,6 +173,8 @@ static enum err visit_whole(struct visit *v, const int64_t *ns, const uint32_t *
         c->first_ns = pieces[0].start_ns;
     c->samples += count;
     c->total_ns += total_ns;
+    v->reached += count;
+    v->reached_ns += total_ns;
     v->pieces.len = count * sizeof(*pieces);
     return ERR_OK;
 }
@@ -197,7 +201,11 @@ static enum err visit_pieces(struct visit *v)
         struct span_ns span = {ns[i], ns[next[i]]};
         bool any = visit_cut(v, (uint32_t)i, span, &c->all, v->all_end);
         any |= visit_cut(v, (uint32_t)i, span, &c->own, c->own_end);
-        c->touched |= any;
+        if (any) {
+            c->touched = true;
+            v->reached++;
+            v->reached_ns += (uint64_t)span.end_ns - (uint64_t)span.start_ns;
+        }
     }
     return v->pieces.failed;
 }
@@ -407,8 +415,9 @@ static enum err find_gaps(struct selection *s)
     return ERR_OK;
 }
 
-static enum err visit_finish(struct selection *s)
+static enum err visit_finish(const struct visit *v)
 {
+    struct selection *s = v->s;
     struct coverage *c = &s->coverage;
 
     TRY(find_gaps(s));
@@ -416,7 +425,7 @@ static enum err visit_finish(struct selection *s)
     if (!c->any)
         c->first_ns = c->last_ns = 0;
     c->threads = s->threads.count > 0 ? s->threads.count - 1 : 0;
-    c->effective_hz = c->total_ns == 0 ? 0 : (double)c->samples * 1e9 / (double)c->total_ns;
+    c->effective_hz = v->reached_ns == 0 ? 0 : (double)v->reached * 1e9 / (double)v->reached_ns;
     return ERR_OK;
 }
 
@@ -447,7 +456,7 @@ enum err selection_visit(struct selection *s, const atomic_bool *canceled,
     }
     buffer_close(&v.pieces);
     buffer_close(&v.key);
-    if (rc == ERR_OK && visit_finish(s) != ERR_OK)
+    if (rc == ERR_OK && visit_finish(&v) != ERR_OK)
         rc = err_set(info, s->arena->failed, "selection: %s", err_text(s->arena->failed));
     return rc;
 }

@@ -138,6 +138,32 @@ Test(selection, windows_cut_samples_to_the_nanosecond)
     query_store_close(&q);
 }
 
+/* The rate is that of the samples that a window cuts, however little of them it keeps. */
+Test(selection, the_rate_does_not_depend_on_where_windows_cut)
+{
+    static const struct span_ns windows[] = {{0, 4 * S},
+                                             {S / 2 - 1, S / 2 + 1},
+                                             {S / 2 + 7, S / 2 + 8},
+                                             {1, 2 * S - 1},
+                                             {INT64_MIN / 2, INT64_MAX / 2}};
+    struct query_store q;
+    struct coverage c;
+
+    query_store_open(&q);
+    add_chunk(&q, 1, 1, T0, 5);
+    for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+        struct selection_request request = {
+            .project_id = 2,
+            .has_start = true,
+            .has_end = true,
+            .window = {T0_NS + windows[i].start_ns, T0_NS + windows[i].end_ns},
+        };
+        (void)ask(&q, &request, &c);
+        cr_assert_float_eq(c.effective_hz, 2.0, 1e-9, "case %zu: %g", i, c.effective_hz);
+    }
+    query_store_close(&q);
+}
+
 Test(selection, a_trace_leads_through_links_and_overlaps_count_once)
 {
     struct query_store q;
