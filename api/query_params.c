@@ -75,15 +75,78 @@ static bool refuse_unknown(struct parsing *p, struct bytes name)
     return false;
 }
 
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Digits other than 0 beyond nanoseconds: they would be lost. */
+static bool has_more_than_ns(struct bytes value)
+{
+    size_t at = bytes_find_byte(value, '.') + 1;
+
+    for (size_t i = 0; at + i < value.len && is_digit(value.data[at + i]); i++)
+        if (i >= 9 && value.data[at + i] != '0')
+            return true;
+    return false;
+}
+
+static bool is_time(struct bytes value, int64_t *ret)
+{
+    return !has_more_than_ns(value) && timestamp_parse(value, ret);
+}
+
+#define TIME_TEXT_MAX 64
+
+/* A time but for one thing: is it one when `from` is replaced? For what a refusal says only. */
+static bool is_time_with(struct bytes value, size_t from, size_t len, const char *by)
+{
+    char text[TIME_TEXT_MAX];
+    int64_t ns;
+
+    if (value.len >= sizeof(text) || from + len > value.len)
+        return false;
+    int size = snprintf(text, sizeof(text), "%.*s%s%.*s", (int)from, (const char *)value.data, by,
+                        (int)(value.len - from - len), (const char *)value.data + from + len);
+    return size > 0 && (size_t)size < sizeof(text) && is_time(bytes_of(text, (size_t)size), &ns);
+}
+
+/* A moment before or after what 64 bits of nanoseconds hold. */
+static bool is_out_of_range(struct bytes value)
+{
+    size_t first = value.len > 0 && (value.data[0] == '-' || value.data[0] == '+');
+    size_t digits = 0;
+
+    while (first + digits < value.len && is_digit(value.data[first + digits]))
+        digits++;
+    return digits > 0 && (is_time_with(value, first, digits, "0") ||
+                          (digits == 4 && is_time_with(value, 0, 4, "2000")));
+}
+
+/* The value's length without one. */
+static size_t last_blank(struct bytes value)
+{
+    for (size_t i = value.len; i-- > 0;)
+        if (value.data[i] == ' ')
+            return i;
+    return value.len;
+}
+
 static bool parse_time(struct parsing *p, const char *name, struct bytes value, bool *ret_has,
                        int64_t *ret)
 {
-    if (!timestamp_parse(value, ret))
-        return refuse_value(p, "bad_time", name, value,
-                            "RFC 3339 (2026-11-22T08:00:00.5Z) or unix seconds with at most nine "
-                            "fractional digits (1795334400.5)");
     *ret_has = true;
-    return true;
+    if (is_time(value, ret))
+        return true;
+    if (is_time_with(value, last_blank(value), 1, "+"))
+        return refuse_value(p, "bad_time", name, value,
+                            "no blank there: in a query + means one, write + as %2B");
+    if (is_out_of_range(value))
+        return refuse_value(p, "bad_time", name, value,
+                            "a moment in the years 1678 to 2262, in seconds (not milliseconds)");
+    return refuse_value(p, "bad_time", name, value,
+                        "RFC 3339 (2026-11-22T08:00:00.5Z) or unix seconds (1795334400.5), with at "
+                        "most nine fractional digits");
 }
 
 static bool parse_uuid(struct parsing *p, const char *name, struct bytes value, struct uuid *ret)

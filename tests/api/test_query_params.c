@@ -39,6 +39,16 @@ Test(query_params, refusals_say_what_was_wrong_and_what_was_expected)
         {"start=yesterday", "bad_time", "yesterday"},
         {"end=1.0000000001", "bad_time", "nine fractional digits"},
         {"end=1e9", "bad_time", "1e9"},
+        {"end=2026-11-22T08:00:00.0000000001Z", "bad_time", "nine fractional digits"},
+        {"start=2026-11-22T08:00:00 02:00", "bad_time", "write + as %2B"},
+        {"start=2026-11-22 08:00:00 02:00", "bad_time", "write + as %2B"},
+        {"start= 5", "bad_time", "write + as %2B"},
+        {"start=1795336832362", "bad_time", "years 1678 to 2262, in seconds"},
+        {"start=-1795336832362.5", "bad_time", "years 1678 to 2262, in seconds"},
+        {"start=99999999999999999999", "bad_time", "years 1678 to 2262, in seconds"},
+        {"start=2300-01-01T00:00:00Z", "bad_time", "years 1678 to 2262"},
+        {"start=0001-01-01T00:00:00Z", "bad_time", "years 1678 to 2262"},
+        {"start=2300-13-01T00:00:00Z", "bad_time", "expected RFC 3339"},
         {"start=2026-02-30T00:00:00Z", "bad_time", "start"},
         {"start=2&end=1", "bad_window", "end is before start"},
         {"start=1.000000002&end=1.000000001", "bad_window", "end is before start"},
@@ -94,7 +104,7 @@ Test(query_params, good_ones_arrive_exactly)
     http_response_clear(&r);
     cr_assert(parse("profiler_id=0000000000000000000000000000000A&thread=7&thread=main&"
                     "profiler_id=00000000-0000-0000-0000-00000000000b&start=1795336832.362842601&"
-                    "end=2026-11-22T08:50:32.5Z&environment=&transaction=&format=folded&"
+                    "end=2026-11-22T08:50:32.50000000000Z&environment=&transaction=&format=folded&"
                     "unit=microseconds&limit=7&buckets=3&max_spans=2&sort=total",
                     ~0u, &arena, &p, &r));
     const struct selection_request *s = &p.selection;
