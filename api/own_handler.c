@@ -496,6 +496,18 @@ static enum err export_name(struct asking *a, enum export_format format)
     return ERR_OK;
 }
 
+static enum err export_coverage(struct asking *a)
+{
+    char text[COVERAGE_TEXT_SIZE];
+    size_t len = coverage_print(&a->selection->coverage, text);
+    struct bytes copy = arena_copy(a->c->arena, bytes_of(text, len));
+
+    if (copy.data == NULL)
+        return a->c->arena->failed;
+    http_response_header(a->r, BYTES("X-Hearth-Coverage"), copy);
+    return ERR_OK;
+}
+
 static enum err export_answer(struct asking *a)
 {
     static const enum export_format formats[] = {[FORMAT_FOLDED] = EXPORT_FOLDED,
@@ -515,6 +527,7 @@ static enum err export_answer(struct asking *a)
     TRY(selection_export(a->selection, &options, a->c->canceled, &a->r->body, &a->info));
     TRY(answer_check(a));
     TRY(export_name(a, format));
+    TRY(export_coverage(a));
     a->r->status = 200;
     a->r->content_type = export_content_type(format);
     return ERR_OK;

@@ -449,6 +449,11 @@ enum err exporter_add(struct exporter *e, const struct profile *p, struct bytes 
 
 /* ---- the answer ---- */
 
+void exporter_comment(struct exporter *e, struct bytes comment)
+{
+    e->comment = comment;
+}
+
 enum err exporter_finish(struct exporter *e, struct buffer *out, struct errinfo *info)
 {
     struct arena arena;

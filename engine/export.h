@@ -32,6 +32,8 @@ enum err exporter_create(const struct export_options *options, struct mem_accoun
  * thread: data NULL for all. */
 enum err exporter_add(struct exporter *e, const struct profile *p, struct bytes thread,
                       int64_t start_ns, int64_t end_ns, struct errinfo *info) MUST_CHECK;
+/* A line about the file for formats that have room for one (pprof); borrowed until the finish. */
+void exporter_comment(struct exporter *e, struct bytes comment);
 /* pprof is gzipped. */
 enum err exporter_finish(struct exporter *e, struct buffer *out, struct errinfo *info) MUST_CHECK;
 void exporter_destroy(struct exporter *e);

@@ -80,6 +80,12 @@ static enum err put_header(struct writing *w)
         piece.time_nanos = e->first_ns;
         piece.duration_nanos = e->last_ns - e->first_ns;
     }
+    int64_t comment = 0;
+    if (e->comment.len > 0) {
+        TRY(add_text(w, e->comment, &comment));
+        piece.n_comment = 1;
+        piece.comment = &comment;
+    }
     put_piece(w, &piece);
     return ERR_OK;
 }

@@ -81,6 +81,7 @@ struct exporter {
     struct buffer segments;
     struct buffer runs;
     struct buffer scratch; /* a label being put together */
+    struct bytes comment;  /* pprof; borrowed */
     struct buffer title;   /* copy of options.name, then options.active_thread */
     int64_t first_ns;      /* of the samples in the window; first > last: none yet */
     int64_t last_ns;

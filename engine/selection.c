@@ -2,6 +2,8 @@
 #include "engine/selection.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -299,4 +301,24 @@ void coverage_leave_out(struct coverage *c, const char *what, const char *reason
     }
     assert(c->left_out_count < LEFT_OUT_MAX); /* the words are ours, and few */
     c->left_out[c->left_out_count++] = (struct left_out){what, reason, count};
+}
+
+size_t coverage_print(const struct coverage *c, char text[COVERAGE_TEXT_SIZE])
+{
+    uint64_t left_out = 0;
+
+    for (size_t i = 0; i < c->left_out_count; i++)
+        left_out += c->left_out[i].count;
+    int len = snprintf(text, COVERAGE_TEXT_SIZE,
+                       "chunks_found=%" PRIu64 ", chunks_used=%" PRIu64 ", profiles_found=%" PRIu64
+                       ", profiles_used=%" PRIu64 ", samples=%" PRIu64 ", total_ns=%" PRIu64
+                       ", threads=%" PRIu64 ", gaps=%zu, left_out=%" PRIu64,
+                       c->chunks_found, c->chunks_used, c->profiles_found, c->profiles_used,
+                       c->samples, c->total_ns, c->threads, c->gap_count, left_out);
+    for (size_t i = 0; i < c->left_out_count && len > 0 && len < COVERAGE_TEXT_SIZE; i++) {
+        const struct left_out *l = &c->left_out[i];
+        len += snprintf(text + len, COVERAGE_TEXT_SIZE - (size_t)len, ", %s_%s=%" PRIu64, l->what,
+                        l->reason, l->count);
+    }
+    return len < COVERAGE_TEXT_SIZE ? (size_t)len : COVERAGE_TEXT_SIZE - 1;
 }

@@ -175,6 +175,11 @@ enum err selection_survey(struct selection *s, struct errinfo *info) MUST_CHECK;
 void selection_thread(const struct selection *s, uint32_t n, struct bytes *ret_id,
                       struct bytes *ret_name);
 
+/* "chunks_found=4, chunks_used=3, ..., left_out=1, chunks_unreadable=1": the counts as one line of
+ * ASCII, for answers whose format has no room for the rest. */
+#define COVERAGE_TEXT_SIZE 512
+size_t coverage_print(const struct coverage *c, char text[COVERAGE_TEXT_SIZE]);
+
 /* Say that `count` of `what` are not in the answer; equal words are summed. */
 void coverage_leave_out(struct coverage *c, const char *what, const char *reason, uint64_t count);
 

@@ -37,11 +37,14 @@ enum err selection_export(struct selection *s, const struct export_options *opti
                           const atomic_bool *canceled, struct buffer *out, struct errinfo *info)
 {
     struct exporting x = {.request = s->request};
+    char text[COVERAGE_TEXT_SIZE];
 
     enum err rc = exporter_create(options, s->arena->account, &x.exporter);
     if (rc != ERR_OK)
         return err_set(info, rc, "export: %s", err_text(rc));
     rc = selection_visit(s, canceled, on_part, &x, info);
+    size_t len = coverage_print(&s->coverage, text);
+    exporter_comment(x.exporter, bytes_of(text, len));
     if (rc == ERR_OK)
         rc = exporter_finish(x.exporter, out, info);
     exporter_destroy(x.exporter);

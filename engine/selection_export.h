@@ -1,4 +1,5 @@
-/* selection_export.h - a selection in the formats of other tools (export.h).
+/* selection_export.h - a selection in the formats of other tools (export.h); pprof has the coverage
+ * as its comment.
  *
  * Owns:   nothing; `out` gets the whole file.
  * Errors: as selection_visit and the exporter's.

@@ -138,7 +138,19 @@ Test(own_handler, flame_graphs_in_all_forms)
     a = own_api_get(&q, "projects/2/flamegraph?format=folded&thread=1");
     cr_assert(bytes_equal(a.body, BYTES("app.main;work 4\n")), "%.*s", (int)a.body.len,
               a.body.data);
+    cr_assert(bytes_equal(a.coverage,
+                          BYTES("chunks_found=2, chunks_used=2, profiles_found=1, profiles_used=1, "
+                                "samples=4, total_ns=2000000000, threads=1, gaps=2, left_out=0")),
+              "%.*s", (int)a.coverage.len, a.coverage.data);
+    a = own_api_get(&q, "projects/9/flamegraph?format=pprof");
+    cr_assert_eq(a.status, 200, "a file of nothing is a file: %.*s", (int)a.body.len, a.body.data);
+    cr_assert(bytes_starts_with(a.coverage, BYTES("chunks_found=0, ")));
+    a = own_api_get(&q, "projects/9/flamegraph?format=folded");
+    cr_assert(a.status == 200 && a.body.len == 0);
+    a = own_api_get(&q, "projects/9/flamegraph?format=speedscope");
+    cr_assert_eq(a.status, 200);
     a = own_api_get(&q, "projects/2/flamegraph?format=speedscope");
+    cr_assert(bytes_starts_with(a.coverage, BYTES("chunks_found=2, ")));
     assert_member(&a, "name", "\"project 2\"");
     a = own_api_get(&q, "projects/2/flamegraph?format=pprof");
     cr_assert(bytes_starts_with(a.body, BYTES("\x1f\x8b")), "gzip");

@@ -11,6 +11,20 @@
 static const struct uuid profiler_a = {{0xaa}};
 static const struct uuid profiler_b = {{0xbb}};
 
+static Hearth__Pprof__Profile *read_file(struct buffer *out)
+{
+    static uint8_t raw[1 << 20];
+    size_t len = 0;
+    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+    cr_assert_eq(libdeflate_gzip_decompress(d, out->data, out->len, raw, sizeof(raw), &len),
+                 LIBDEFLATE_SUCCESS);
+    libdeflate_free_decompressor(d);
+    buffer_close(out);
+    Hearth__Pprof__Profile *p = hearth__pprof__profile__unpack(NULL, len, raw);
+    cr_assert_not_null(p);
+    return p;
+}
+
 static Hearth__Pprof__Profile *export_and_read(const struct hand_part *parts, size_t count)
 {
     struct export_options options = {.format = EXPORT_PPROF};
@@ -18,16 +32,7 @@ static Hearth__Pprof__Profile *export_and_read(const struct hand_part *parts, si
     struct errinfo info = {0};
     enum err rc = hand_export(&options, parts, count, NULL, &out, &info);
     cr_assert_eq(rc, ERR_OK, "%s", info.text);
-    static uint8_t raw[1 << 20];
-    size_t len = 0;
-    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
-    cr_assert_eq(libdeflate_gzip_decompress(d, out.data, out.len, raw, sizeof(raw), &len),
-                 LIBDEFLATE_SUCCESS);
-    libdeflate_free_decompressor(d);
-    buffer_close(&out);
-    Hearth__Pprof__Profile *p = hearth__pprof__profile__unpack(NULL, len, raw);
-    cr_assert_not_null(p);
-    return p;
+    return read_file(&out);
 }
 
 static const char *text_of(const Hearth__Pprof__Profile *p, int64_t id)
@@ -179,4 +184,27 @@ Test(export_pprof, windows_cut_samples)
                    "g@/x:2<f@/x:2 1/500000000 thread_id=10 thread_name=Main\n");
     struct hand_part nothing = {&h, NULL, 1, 2};
     expect_samples(&nothing, 1, 0, 0, "");
+}
+
+Test(export_pprof, a_comment_is_kept_and_nothing_is_a_file_too)
+{
+    struct export_options options = {.format = EXPORT_PPROF};
+    struct exporter *e = NULL;
+    struct buffer out;
+    struct errinfo info = {0};
+
+    buffer_init(&out, MIB(1), NULL);
+    cr_assert_eq(exporter_create(&options, NULL, &e), ERR_OK);
+    exporter_comment(e, BYTES("chunks_found=0"));
+    cr_assert_eq(exporter_finish(e, &out, &info), ERR_OK, "%s", info.text);
+    exporter_destroy(e);
+    Hearth__Pprof__Profile *p = read_file(&out);
+    cr_assert_eq(p->n_sample, 0);
+    cr_assert_eq(p->n_sample_type, 2);
+    cr_assert_eq(p->n_comment, 1);
+    cr_assert_str_eq(text_of(p, p->comment[0]), "chunks_found=0");
+    hearth__pprof__profile__free_unpacked(p, NULL);
+    p = export_and_read(NULL, 0);
+    cr_assert_eq(p->n_comment, 0);
+    hearth__pprof__profile__free_unpacked(p, NULL);
 }

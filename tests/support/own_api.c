@@ -95,6 +95,7 @@ struct own_answer own_api_get_within(struct query_store *q, const char *target,
         .status = response.status,
         .type = response.content_type == NULL ? BYTES("") : bytes_of_text(response.content_type),
         .disposition = arena_copy(&q->arena, disposition),
+        .coverage = arena_copy(&q->arena, http_response_find(&response, "X-Hearth-Coverage")),
         .streamed = response.source.next != NULL,
         .body = drain(&response, &q->arena),
     };

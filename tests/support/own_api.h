@@ -9,6 +9,7 @@ struct own_answer {
     int status;
     struct bytes type; /* of the content */
     struct bytes disposition;
+    struct bytes coverage; /* the header of files */
     struct bytes body; /* all pieces */
     bool streamed;
 };
