@@ -91,6 +91,8 @@ static enum err read_log_header(struct log_file *f, const uint8_t *raw, struct e
     uint32_t crc = reader_u32(&r);
     if (!bytes_equal(magic, BYTES(FORMAT_LOG_MAGIC)))
         return err_set(info, ERR_CORRUPT, "%s: not a log: wrong magic", f->name);
+    if (version == 0) /* never written: zeros where a header was not finished */
+        return err_set(info, ERR_CORRUPT, "%s: the header has no version", f->name);
     if (version != FORMAT_LOG_VERSION)
         return err_set(info, ERR_UNSUPPORTED, "%s: version %" PRIu32 ", expected %" PRIu32, f->name,
                        version, FORMAT_LOG_VERSION);

@@ -188,6 +188,29 @@ Test(fault_recovery, damage_in_closed_logs_is_told_and_the_rest_is_served)
     vfs_mem_destroy(disk);
 }
 
+/* The power went while a log was made: the name is there, and any part of its header is zeros. */
+Test(fault_recovery, a_log_torn_while_it_was_made_keeps_nothing_from_starting)
+{
+    log_set_level(LOG_NONE);
+    size_t ends[CHUNKS];
+    static uint8_t raw[1 << 16];
+    struct vfs_mem *disk = filled_disk(100, ends); /* a log a chunk */
+    const char *next = "/data/log-0000000000000007";
+    struct bytes last = copy_of(vfs_mem_get(disk, "/data/log-0000000000000006"), raw);
+    struct bytes header = bytes_first(last, FORMAT_LOG_HEADER_SIZE);
+    for (size_t from = 0; from < header.len; from += 4) {
+        for (size_t to = from + 4; to <= header.len; to += 4) {
+            uint8_t torn[FORMAT_LOG_HEADER_SIZE];
+            memcpy(torn, header.data, header.len);
+            memset(torn + from, 0, to - from);
+            torn[FORMAT_LOG_HEADER_SIZE - 1] ^= 1; /* zeros over zeros tear nothing */
+            vfs_mem_put(disk, next, bytes_of(torn, sizeof torn));
+            cr_assert_eq(served_after_opening(disk), CHUNKS, "zeros in [%zu, %zu)", from, to);
+        }
+    }
+    vfs_mem_destroy(disk);
+}
+
 Test(fault_recovery, a_newer_version_is_refused_and_left_alone)
 {
     log_set_level(LOG_NONE);
