@@ -17,6 +17,10 @@ static void put_store(struct store *store, struct buffer *out)
                       s.duplicates);
     metrics_put_value(out, "store_replaced_total", "counter", "rows replaced by a later arrival",
                       s.replaced);
+    metrics_put_value(out, "store_damaged_bytes", "gauge", "stored bytes that cannot be served",
+                      s.damaged_bytes);
+    metrics_put_value(out, "store_damaged_batches", "gauge", "batches that were found damaged",
+                      s.damaged_batches);
 }
 
 void handle_metrics(struct handler_context *c, const struct http_request *q,

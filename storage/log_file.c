@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "storage/crc32c.h"
 #include "storage/page.h"
-#include "storage/record.h"
 
 #define WRITE_BUFFER_SIZE KIB(256)
 #define WRITE_DIRECT_FROM KIB(64) /* larger parts are written without a copy */
@@ -24,6 +23,7 @@ struct log_file {
     struct vfs_file *file;
     struct log_facts facts;
     uint64_t batch_count;
+    bool sync_failed;      /* the kernel may have dropped what it calls clean */
     struct buffer pending; /* of one append */
     char *path;
     char name[FORMAT_LOG_NAME_SIZE + 1];
@@ -227,10 +227,10 @@ enum err log_file_create(struct vfs *vfs, const char *dir, uint64_t sequence,
     return ERR_OK;
 }
 
-static enum err open_and_read_header(struct log_file *f, struct errinfo *info)
+static enum err open_and_read_header(struct log_file *f, enum vfs_open how, struct errinfo *info)
 {
     uint8_t header[FORMAT_LOG_HEADER_SIZE];
-    TRY(f->vfs->open(f->vfs, f->path, VFS_APPEND, &f->file, info));
+    TRY(f->vfs->open(f->vfs, f->path, how, &f->file, info));
     TRY(f->vfs->size(f->vfs, f->file, &f->facts.file_size, info));
     if (f->facts.file_size < sizeof header)
         return err_set(info, ERR_CORRUPT, "%s: header is cut short", f->name);
@@ -240,19 +240,32 @@ static enum err open_and_read_header(struct log_file *f, struct errinfo *info)
     return ERR_OK;
 }
 
-enum err log_file_open(struct vfs *vfs, const char *dir, uint64_t sequence, struct log_file **ret,
-                       struct errinfo *info)
+enum err log_file_open(struct vfs *vfs, const char *dir, uint64_t sequence, enum vfs_open how,
+                       struct log_file **ret, struct errinfo *info)
 {
     struct log_file *f = NULL;
     if (log_file_new(vfs, dir, sequence, &f) != ERR_OK)
         return err_set(info, ERR_NOMEM, "log: out of memory");
-    enum err rc = open_and_read_header(f, info);
+    enum err rc = open_and_read_header(f, how, info);
     if (rc != ERR_OK) {
         log_file_close(f);
         return rc;
     }
     *ret = f;
     return ERR_OK;
+}
+
+enum err log_file_measure(struct vfs *vfs, const char *dir, uint64_t sequence, uint64_t *ret,
+                          struct errinfo *info)
+{
+    struct log_file *f = NULL;
+    if (log_file_new(vfs, dir, sequence, &f) != ERR_OK)
+        return err_set(info, ERR_NOMEM, "log: out of memory");
+    enum err rc = vfs->open(vfs, f->path, VFS_READ, &f->file, info);
+    if (rc == ERR_OK)
+        rc = vfs->size(vfs, f->file, ret, info);
+    log_file_close(f);
+    return rc;
 }
 
 enum err log_file_remove_torn(struct vfs *vfs, const char *dir, uint64_t sequence,
@@ -344,46 +357,81 @@ static enum err check_facts(const struct batch_header *h, struct bytes facts, st
     return ERR_OK;
 }
 
-static enum err verify_blocks(struct window *w, struct bytes facts, uint32_t record_count,
-                              uint64_t offset, struct errinfo *info)
+struct scanner {
+    struct window window;
+    struct buffer facts;    /* of the current batch: the window moves on to its blocks */
+    struct buffer verdicts; /* a byte a record of it */
+    const struct log_scan *scan;
+    struct log_damage damage;
+    bool headers_behind; /* a valid header stood behind damage */
+};
+
+static void note_damage(struct scanner *s, uint64_t offset, uint64_t bytes,
+                        const struct errinfo *reason)
 {
-    struct reader r = reader_of(facts);
-    for (uint32_t i = 0; i < record_count; i++) {
-        struct record record;
-        struct bytes page = {0};
-        struct bytes stored;
-        size_t raw_size;
-        TRY(record_parse(log_batch_next(&r), &record, info));
-        if (record.block_size == 0)
-            continue;
-        TRY(window_get(w, offset, record.block_size, &page, info));
-        uint32_t seed = record_page_seed(record.project_id, record.profiler_id, record.id);
-        TRY(page_verify(page, seed, &raw_size, &stored, info));
-        offset += record.block_size;
+    struct log_damage *d = &s->damage;
+    if (d->reason.text[0] == '\0') {
+        d->offset = offset;
+        d->reason = *reason;
     }
+    d->bytes += bytes;
+}
+
+static enum err verify_block(struct scanner *s, const struct record *record, uint64_t offset,
+                             bool *ret_damaged, struct errinfo *info)
+{
+    struct bytes page = {0};
+    struct bytes stored;
+    struct errinfo reason = {0};
+    size_t raw_size;
+    *ret_damaged = false;
+    if (record->block_size == 0)
+        return ERR_OK;
+    TRY(window_get(&s->window, offset, record->block_size, &page, info));
+    uint32_t seed = record_page_seed(record->project_id, record->profiler_id, record->id);
+    *ret_damaged = page_verify(page, seed, &raw_size, &stored, &reason) != ERR_OK;
+    if (*ret_damaged)
+        note_damage(s, offset, record->block_size, &reason);
     return ERR_OK;
 }
 
-struct scanner {
-    struct window window;
-    struct buffer facts; /* of the current batch: the window moves on to its blocks */
-    const struct log_scan *scan;
-    bool damaged; /* the failure is damage of this batch: the prefix ends here */
-};
+static enum err verify_blocks(struct scanner *s, uint32_t record_count, uint64_t offset,
+                              struct errinfo *info)
+{
+    struct reader r = reader_of(buffer_bytes(&s->facts));
+    bool any = false;
+    buffer_clear(&s->verdicts);
+    for (uint32_t i = 0; i < record_count; i++) {
+        struct record record;
+        bool damaged;
+        TRY(record_parse(log_batch_next(&r), &record, info));
+        TRY(verify_block(s, &record, offset, &damaged, info));
+        buffer_put_u8(&s->verdicts, damaged);
+        any |= damaged;
+        offset += record.block_size;
+    }
+    s->damage.batches += any;
+    return s->verdicts.failed == ERR_OK
+               ? ERR_OK
+               : err_set(info, s->verdicts.failed, "batch: no room for %" PRIu32 " records",
+                         record_count);
+}
 
-static enum err read_batch(struct scanner *s, uint64_t offset, struct batch_header *ret,
-                           struct errinfo *info)
+static enum err read_header_at(struct scanner *s, uint64_t offset, struct batch_header *ret,
+                               struct errinfo *info)
 {
     struct log_file *f = s->window.f;
     struct bytes raw = {0};
-    uint32_t seed = batch_seed(f, offset);
     TRY(window_get(&s->window, offset, FORMAT_BATCH_HEADER_SIZE, &raw, info));
-    TRY(read_batch_header(raw, seed, s->window.end - offset, ret, info));
-    if (ret->number != f->batch_count)
-        return err_set(info, ERR_CORRUPT, "batch: number %" PRIu64 ", expected %" PRIu64,
-                       ret->number, f->batch_count);
-    TRY(window_get(&s->window, offset + FORMAT_BATCH_HEADER_SIZE, ret->facts_size, &raw, info));
-    if (crc32c(seed, raw) != ret->facts_crc)
+    return read_batch_header(raw, batch_seed(f, offset), s->window.end - offset, ret, info);
+}
+
+static enum err read_facts(struct scanner *s, uint64_t offset, const struct batch_header *h,
+                           struct errinfo *info)
+{
+    struct bytes raw = {0};
+    TRY(window_get(&s->window, offset + FORMAT_BATCH_HEADER_SIZE, h->facts_size, &raw, info));
+    if (crc32c(batch_seed(s->window.f, offset), raw) != h->facts_crc)
         return err_set(info, ERR_CORRUPT, "batch: checksum of the facts does not match");
     buffer_clear(&s->facts);
     buffer_put(&s->facts, raw);
@@ -391,101 +439,159 @@ static enum err read_batch(struct scanner *s, uint64_t offset, struct batch_head
                                      : err_set(info, s->facts.failed, "batch: no room for facts");
 }
 
-static enum err scan_batch(struct scanner *s, uint64_t offset, uint64_t *ret_end,
-                           struct errinfo *info)
+static uint64_t batch_size(const struct batch_header *h)
 {
-    struct batch_header h = {0};
-    enum err rc = read_batch(s, offset, &h, info);
-    s->damaged = rc == ERR_CORRUPT;
-    if (rc != ERR_OK)
-        return rc;
-    struct bytes facts = buffer_bytes(&s->facts);
-    uint64_t blocks = offset + FORMAT_BATCH_HEADER_SIZE + h.facts_size;
-    TRY(check_facts(&h, facts, info));
-    if (s->scan->verify_blocks) {
-        rc = verify_blocks(&s->window, facts, h.record_count, blocks, info);
-        s->damaged = rc == ERR_CORRUPT;
-        if (rc != ERR_OK)
-            return rc;
-    }
-    struct log_batch batch = {.record_count = h.record_count,
-                              .facts = facts,
-                              .blocks_offset = blocks,
-                              .blocks_size = h.blocks_size};
-    TRY(s->scan->on_batch(s->scan->self, &batch, info));
-    bool skips = !s->scan->verify_blocks && h.blocks_size > 2 * WINDOW_SIZE_SMALL;
-    s->window.step = skips ? WINDOW_SIZE_SMALL : WINDOW_SIZE;
-    *ret_end = blocks + h.blocks_size;
-    return ERR_OK;
+    return FORMAT_BATCH_HEADER_SIZE + h->facts_size + h->blocks_size;
 }
 
-/* Whether a whole batch header stands anywhere behind `offset`: then something was damaged that
- * was good once, and the rest of the file is evidence. */
-static enum err find_batch_behind(struct scanner *s, uint64_t offset, bool *ret,
-                                  struct errinfo *info)
+/* The next place from `offset` on with a valid header; false: there is none. A number below the
+ * expected one is none of this place. */
+static enum err find_header(struct scanner *s, uint64_t offset, uint64_t *ret_offset,
+                            struct batch_header *ret, bool *ret_found, struct errinfo *info)
 {
     struct window *w = &s->window;
-    *ret = false;
-    for (offset++; w->end - offset >= FORMAT_BATCH_HEADER_SIZE; offset++) {
-        struct bytes raw;
-        struct batch_header h;
+    w->step = WINDOW_SIZE;
+    *ret_found = false;
+    for (; offset < w->end && w->end - offset >= FORMAT_BATCH_HEADER_SIZE; offset++) {
+        struct bytes raw = {0};
         TRY(window_get(w, offset, FORMAT_BATCH_HEADER_SIZE, &raw, info));
-        if (raw.data[0] != (uint8_t)FORMAT_BATCH_MAGIC)
+        if (raw.data[0] != (uint8_t)FORMAT_BATCH_MAGIC ||
+            read_batch_header(raw, batch_seed(w->f, offset), w->end - offset, ret, NULL) !=
+                ERR_OK ||
+            ret->number < w->f->batch_count)
             continue;
-        uint64_t left = w->end - offset;
-        if (read_batch_header(raw, batch_seed(w->f, offset), left, &h, NULL) == ERR_OK) {
-            *ret = true;
-            return ERR_OK;
-        }
+        *ret_offset = offset;
+        *ret_found = true;
+        return ERR_OK;
     }
     return ERR_OK;
 }
 
-static enum err scan_all(struct scanner *s, struct log_cut *cut, struct errinfo *info)
+/* A batch with whole header and facts behind `offset`. Where only facts are damaged their header
+ * says where to go on, so that nothing inside a block is taken for a batch. */
+static enum err find_batch(struct scanner *s, uint64_t offset, uint64_t *ret_offset,
+                           struct batch_header *ret, bool *ret_found, struct errinfo *info)
+{
+    for (;;) {
+        TRY(find_header(s, offset, ret_offset, ret, ret_found, info));
+        if (!*ret_found)
+            return ERR_OK;
+        s->headers_behind = true;
+        enum err rc = read_facts(s, *ret_offset, ret, info);
+        if (rc != ERR_CORRUPT)
+            return rc;
+        offset = *ret_offset + batch_size(ret);
+    }
+}
+
+/* Header and facts of the batch that stands here. ERR_CORRUPT: none does, look from `ret_next`. */
+static enum err read_batch(struct scanner *s, struct batch_header *ret, uint64_t *ret_next,
+                           struct errinfo *info)
 {
     struct log_file *f = s->window.f;
-    while (f->facts.size < s->window.end) {
-        uint64_t end = 0;
+    uint64_t offset = f->facts.size;
+    *ret_next = offset + 1;
+    TRY(read_header_at(s, offset, ret, info));
+    if (ret->number != f->batch_count)
+        return err_set(info, ERR_CORRUPT, "batch: number %" PRIu64 ", expected %" PRIu64,
+                       ret->number, f->batch_count);
+    enum err rc = read_facts(s, offset, ret, info);
+    if (rc == ERR_CORRUPT)
+        *ret_next = offset + batch_size(ret);
+    return rc;
+}
+
+/* Step over what is no batch; the end is reached when nothing whole follows. */
+static enum err skip_damage(struct scanner *s, uint64_t from, const struct errinfo *reason,
+                            struct batch_header *ret, bool *ret_found, struct errinfo *info)
+{
+    struct log_file *f = s->window.f;
+    uint64_t offset = 0;
+    TRY(find_batch(s, from, &offset, ret, ret_found, info));
+    note_damage(s, f->facts.size, *ret_found ? offset - f->facts.size : 0, reason);
+    if (!*ret_found)
+        return ERR_OK;
+    uint64_t lost = ret->number - f->batch_count;
+    s->damage.batches += lost == 0 ? 1 : lost;
+    f->facts.size = offset;
+    f->batch_count = ret->number;
+    return ERR_OK;
+}
+
+/* Hand over the batch whose header and facts were read. */
+static enum err take_batch(struct scanner *s, const struct batch_header *h, struct errinfo *info)
+{
+    struct log_file *f = s->window.f;
+    uint64_t blocks = f->facts.size + FORMAT_BATCH_HEADER_SIZE + h->facts_size;
+    TRY(check_facts(h, buffer_bytes(&s->facts), info));
+    if (s->scan->verify_blocks)
+        TRY(verify_blocks(s, h->record_count, blocks, info));
+    struct log_batch batch = {.record_count = h->record_count,
+                              .facts = buffer_bytes(&s->facts),
+                              .damaged = buffer_bytes(&s->verdicts),
+                              .blocks_offset = blocks,
+                              .blocks_size = h->blocks_size};
+    TRY(s->scan->on_batch(s->scan->self, &batch, info));
+    bool skips = !s->scan->verify_blocks && h->blocks_size > 2 * WINDOW_SIZE_SMALL;
+    s->window.step = skips ? WINDOW_SIZE_SMALL : WINDOW_SIZE;
+    f->facts.size = blocks + h->blocks_size;
+    f->batch_count++;
+    return ERR_OK;
+}
+
+static enum err scan_all(struct scanner *s, struct errinfo *info)
+{
+    struct log_file *f = s->window.f;
+    bool found = true;
+    while (found && f->facts.size < s->window.end) {
+        struct batch_header h = {0};
         struct errinfo reason = {0};
-        enum err rc = scan_batch(s, f->facts.size, &end, &reason);
-        if (rc != ERR_OK && !s->damaged)
+        uint64_t next = 0;
+        enum err rc = read_batch(s, &h, &next, &reason);
+        if (rc == ERR_CORRUPT)
+            rc = skip_damage(s, next, &reason, &h, &found, &reason);
+        if (rc == ERR_OK && found)
+            rc = take_batch(s, &h, &reason);
+        if (rc != ERR_OK)
             return err_set(info, rc, "%s: offset %" PRIu64 ": %s", f->name, f->facts.size,
                            reason.text);
-        if (rc != ERR_OK) {
-            cut->offset = f->facts.size;
-            cut->reason = reason;
-            return find_batch_behind(s, f->facts.size, &cut->more, info);
-        }
-        f->facts.size = end;
-        f->batch_count++;
     }
     return ERR_OK;
 }
 
-enum err log_file_scan(struct log_file *f, const struct log_scan *scan, struct log_cut *ret_cut,
-                       struct errinfo *info)
+/* What stands behind the last batch, or should: a successor may have promised more. */
+static void note_tail(struct scanner *s)
+{
+    struct log_file *f = s->window.f;
+    struct log_damage *d = &s->damage;
+    uint64_t expected = s->scan->size_max == 0 ? s->window.end : s->scan->size_max;
+    d->tail_offset = f->facts.size;
+    d->tail_size = expected > f->facts.size ? expected - f->facts.size : 0;
+    d->tail_torn = d->tail_size > 0 && s->scan->size_max == 0 && !s->headers_behind;
+    struct errinfo early = {"the file ends early"};
+    if (d->tail_size > 0)
+        note_damage(s, f->facts.size, 0, &early);
+}
+
+enum err log_file_scan(struct log_file *f, const struct log_scan *scan,
+                       struct log_damage *ret_damage, struct errinfo *info)
 {
     assert(f->facts.size == FORMAT_LOG_HEADER_SIZE);
     struct scanner s = {.window = {.f = f, .end = f->facts.file_size, .step = WINDOW_SIZE},
                         .scan = scan};
     if (scan->size_max != 0 && scan->size_max < s.window.end)
         s.window.end = scan->size_max;
-    struct log_cut cut = {0};
     buffer_init(&s.window.bytes, SIZE_MAX, NULL); /* never more than the file holds */
     buffer_init(&s.facts, SIZE_MAX, NULL);
-    enum err rc = scan_all(&s, &cut, info);
+    buffer_init(&s.verdicts, SIZE_MAX, NULL);
+    enum err rc = scan_all(&s, info);
+    note_tail(&s);
+    buffer_close(&s.verdicts);
     buffer_close(&s.facts);
     buffer_close(&s.window.bytes);
-    if (rc != ERR_OK)
-        return rc;
-    cut.size = s.window.end > f->facts.size ? s.window.end - f->facts.size : 0;
-    if (scan->size_max > f->facts.file_size) {
-        cut.size = scan->size_max - f->facts.size;
-        if (cut.reason.text[0] == '\0')
-            (void)err_set(&cut.reason, ERR_CORRUPT, "the file ends early");
-    }
-    *ret_cut = cut;
-    return ERR_OK;
+    if (rc == ERR_OK)
+        *ret_damage = s.damage;
+    return rc;
 }
 
 enum err log_file_trim(struct log_file *f, struct errinfo *info)
@@ -612,16 +718,19 @@ enum err log_file_append(struct log_file *f, const struct bytes *records, size_t
     *ret_blocks_offset = f->facts.size + FORMAT_BATCH_HEADER_SIZE + h.facts_size;
     f->facts.size = *ret_blocks_offset + h.blocks_size;
     f->batch_count++;
+    f->facts.unsynced = !sync;
     return ERR_OK;
 }
 
 enum err log_file_sync(struct log_file *f, struct errinfo *info)
 {
-    if (f->facts.broken)
-        return err_set(info, ERR_IO, "%s: failed before", f->name);
+    if (f->sync_failed)
+        return err_set(info, ERR_IO, "%s: a sync failed before", f->name);
     enum err rc = f->vfs->sync(f->vfs, f->file, info);
     if (rc != ERR_OK)
-        f->facts.broken = true;
+        f->facts.broken = f->sync_failed = true;
+    else
+        f->facts.unsynced = false;
     return rc;
 }
 
@@ -629,4 +738,21 @@ enum err log_file_read(struct log_file *f, uint64_t offset, void *to, size_t siz
                        struct errinfo *info)
 {
     return f->vfs->read_at(f->vfs, f->file, offset, to, size, info);
+}
+
+enum err log_file_verify_block(struct log_file *f, const struct record *record, uint64_t offset,
+                               struct errinfo *info)
+{
+    struct bytes stored;
+    size_t raw_size;
+    uint8_t *page = mem_alloc(record->block_size);
+    if (page == NULL)
+        return err_set(info, ERR_NOMEM, "%s: no room for a block of %" PRIu32 " bytes", f->name,
+                       record->block_size);
+    enum err rc = log_file_read(f, offset, page, record->block_size, info);
+    uint32_t seed = record_page_seed(record->project_id, record->profiler_id, record->id);
+    if (rc == ERR_OK)
+        rc = page_verify(bytes_of(page, record->block_size), seed, &raw_size, &stored, info);
+    mem_free(page);
+    return rc;
 }

@@ -402,6 +402,7 @@ static void fill_row(struct log_index *ix, const struct record *r, struct log_pl
                              .sample_count = r->sample_count,
                              .thread_count = r->thread_count};
     atomic_init(&row->replaced_by, ID_NONE);
+    atomic_init(&row->damaged, false);
 }
 
 static bool add_row(struct log_index *ix, const struct record *r, struct log_place place)
@@ -478,16 +479,44 @@ bool log_index_add(struct log_index *ix, const struct record *record, struct log
     return record->kind == RECORD_LINK ? add_link(ix, record) : add_row(ix, record, place);
 }
 
+static bool is_damaged(const struct log_index *ix, uint32_t row)
+{
+    return atomic_load_explicit(&index_row(ix, row)->damaged, memory_order_relaxed);
+}
+
+static uint32_t find_row(const struct log_index *ix, const struct record *record)
+{
+    struct index_key key = key_of_record(record);
+    return id_table_find(&ix->by_key, index_key_hash(ix, &key), &key);
+}
+
+void log_index_add_damaged(struct log_index *ix, const struct record *record,
+                           struct log_place place)
+{
+    assert(record->kind != RECORD_LINK); /* links have no block */
+    uint32_t older = find_row(ix, record);
+    if (older != ID_NONE && !is_damaged(ix, older))
+        return;
+    uint32_t id = (uint32_t)ix->row_count;
+    (void)add_row(ix, record, place);
+    atomic_store_explicit(&index_row(ix, id)->damaged, true, memory_order_relaxed);
+}
+
 bool log_index_find_content(const struct log_index *ix, const struct record *record,
                             struct hash128 *ret)
 {
-    struct index_key key = key_of_record(record);
-    bool is_link = record->kind == RECORD_LINK;
-    uint32_t id =
-        id_table_find(is_link ? &ix->by_span : &ix->by_key, index_key_hash(ix, &key), &key);
-    if (id == ID_NONE)
+    if (record->kind == RECORD_LINK) {
+        struct index_key key = key_of_record(record);
+        uint32_t link = id_table_find(&ix->by_span, index_key_hash(ix, &key), &key);
+        if (link == ID_NONE)
+            return false;
+        *ret = index_link(ix, link)->content;
+        return true;
+    }
+    uint32_t row = find_row(ix, record);
+    if (row == ID_NONE || is_damaged(ix, row))
         return false;
-    *ret = is_link ? index_link(ix, id)->content : index_row(ix, id)->content;
+    *ret = index_row(ix, row)->content;
     return true;
 }
 

@@ -11,7 +11,7 @@
  *
  * Invariants
  *  1. Nothing a reader can reach is ever moved or changed, except: counts rise, table slots and
- *     runs lead to newer things, `replaced_by` is set once.
+ *     runs lead to newer things, `replaced_by` and `damaged` are set once.
  *  2. A reader skips ids that its snapshot does not know.
  *  3. What was replaced is retired in the current generation and freed when no snapshot of that
  *     generation or an older one is left.
@@ -38,10 +38,14 @@ enum err log_index_reserve(struct log_index *ix, const struct record *records,
                            size_t count) MUST_CHECK;
 /* Of records that were reserved since the last publish. True when it replaced an older one. */
 bool log_index_add(struct log_index *ix, const struct record *record, struct log_place place);
+/* The same of a row whose block is damaged; left away when it would hide one that may be whole. */
+void log_index_add_damaged(struct log_index *ix, const struct record *record,
+                           struct log_place place);
 /* Readers see what was added, from the next snapshot on. */
 void log_index_publish(struct log_index *ix);
 
-/* The content of what this record would replace; false when nothing. Writer only. */
+/* The content of what this record would replace; false when nothing, or when that is known to be
+ * damaged. Writer only. */
 bool log_index_find_content(const struct log_index *ix, const struct record *record,
                             struct hash128 *ret);
 /* Whether two records have one key (invariant 2 of storage/store.h), and its hash. */
@@ -64,6 +68,8 @@ struct store;
 struct snapshot *log_index_pin(struct log_index *ix, struct store *store);
 struct store *snapshot_store(const struct snapshot *snap);
 struct log_place snapshot_place(const struct snapshot *snap, row_id id);
+/* Its block could not be read. True when that is news. */
+bool snapshot_mark_damaged(const struct snapshot *snap, row_id id);
 uint32_t snapshot_retention_days(const struct snapshot *snap, row_id id);
 
 #endif

@@ -31,6 +31,7 @@ struct row_data {
     uint32_t thread_count;
     uint32_t older;               /* row before with these ids, whatever its start; ID_NONE */
     _Atomic uint32_t replaced_by; /* ID_NONE while it is the latest of its key */
+    atomic_bool damaged;          /* its block could not be read */
 };
 
 struct row_extra {

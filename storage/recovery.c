@@ -55,10 +55,13 @@ static enum err list_logs(struct vfs *vfs, const char *dir, struct sequences *re
 struct recovery {
     struct vfs *vfs;
     const char *dir;
+    bool read_only;
     struct log_index *index;
     struct recovered *out;
-    struct record *records; /* RECORDS_AT_ONCE */
-    uint32_t log;           /* being scanned */
+    struct record *records;        /* RECORDS_AT_ONCE */
+    bool damaged[RECORDS_AT_ONCE]; /* the block of each */
+    uint32_t log;                  /* being scanned */
+    struct log_damage replacing;   /* in it: rows that would have hidden others */
 };
 
 /* A file whose header cannot be read: torn while it was made, or damaged later. */
@@ -66,14 +69,21 @@ static enum err set_aside(struct recovery *r, uint64_t sequence, bool last,
                           const struct errinfo *reason, struct errinfo *info)
 {
     bool torn = false;
-    if (last)
+    uint64_t size = 0;
+    TRY(log_file_measure(r->vfs, r->dir, sequence, &size, info));
+    if (last && !r->read_only)
         TRY(log_file_remove_torn(r->vfs, r->dir, sequence, &torn, info));
+    if (last && r->read_only && size <= FORMAT_LOG_HEADER_SIZE)
+        return ERR_OK;
     if (torn) {
         log_warn("store", "log_torn_at_creation removed=" FORMAT_LOG_PREFIX "%016" PRIx64,
                  sequence);
         return ERR_OK;
     }
-    log_error("store", "log_damaged nothing of it is served: %s", reason->text);
+    log_error("store", "log_damaged bytes_not_served=%" PRIu64 " nothing of it is served: %s", size,
+              reason->text);
+    r->out->disk_bytes += size;
+    r->out->damaged_bytes += size;
     r->out->last_sequence = sequence;
     r->out->last_size = 0;
     return ERR_OK;
@@ -86,7 +96,8 @@ static enum err open_log(struct recovery *r, uint64_t sequence, bool last, struc
                   r->out->last_sequence, sequence);
     struct errinfo reason = {0};
     struct log_file *log = NULL;
-    enum err rc = log_file_open(r->vfs, r->dir, sequence, &log, &reason);
+    enum vfs_open how = r->read_only ? VFS_READ : VFS_APPEND;
+    enum err rc = log_file_open(r->vfs, r->dir, sequence, how, &log, &reason);
     if (rc == ERR_CORRUPT)
         return set_aside(r, sequence, last, &reason, info);
     if (rc != ERR_OK)
@@ -99,7 +110,28 @@ static enum err open_log(struct recovery *r, uint64_t sequence, bool last, struc
 
 /* ---- scanning ---- */
 
-static enum err add_records(struct recovery *r, size_t count, uint64_t *offset,
+/* Of a closed log, whose blocks are not verified: one that would hide an older row is. */
+static enum err check_replacing(struct recovery *r, const struct record *record, uint64_t offset,
+                                bool *ret_damaged, struct errinfo *info)
+{
+    struct hash128 content;
+    struct errinfo reason = {0};
+    if (record->block_size == 0 || !log_index_find_content(r->index, record, &content))
+        return ERR_OK;
+    enum err rc = log_file_verify_block(r->out->logs[r->log], record, offset, &reason);
+    if (rc != ERR_CORRUPT)
+        return rc == ERR_OK ? ERR_OK : err_set(info, rc, "%s", reason.text);
+    *ret_damaged = true;
+    if (r->replacing.bytes == 0) {
+        r->replacing.offset = offset;
+        r->replacing.reason = reason;
+    }
+    r->replacing.bytes += record->block_size;
+    r->replacing.batches++;
+    return ERR_OK;
+}
+
+static enum err add_records(struct recovery *r, size_t count, bool verified, uint64_t *offset,
                             struct errinfo *info)
 {
     enum err rc = log_index_reserve(r->index, r->records, count);
@@ -108,7 +140,12 @@ static enum err add_records(struct recovery *r, size_t count, uint64_t *offset,
     for (size_t i = 0; i < count; i++) {
         struct log_place place = {
             .log = r->log, .offset = (uint32_t)*offset, .block_size = r->records[i].block_size};
-        (void)log_index_add(r->index, &r->records[i], place);
+        if (!verified)
+            TRY(check_replacing(r, &r->records[i], *offset, &r->damaged[i], info));
+        if (r->damaged[i])
+            log_index_add_damaged(r->index, &r->records[i], place);
+        else
+            (void)log_index_add(r->index, &r->records[i], place);
         *offset += r->records[i].block_size;
     }
     return ERR_OK;
@@ -120,30 +157,46 @@ static enum err on_batch(void *self, const struct log_batch *batch, struct errin
     struct reader facts = reader_of(batch->facts);
     uint64_t offset = batch->blocks_offset;
     size_t pending = 0;
+    bool verified = batch->damaged.len > 0;
     if (batch->blocks_size > UINT32_MAX || offset > UINT32_MAX - batch->blocks_size)
         return err_set(info, ERR_UNSUPPORTED, "log is larger than 4 GiB");
     for (uint32_t i = 0; i < batch->record_count; i++) {
         TRY(record_parse(log_batch_next(&facts), &r->records[pending], info));
+        r->damaged[pending] = verified && batch->damaged.data[i] != 0;
         if (++pending == RECORDS_AT_ONCE) {
-            TRY(add_records(r, pending, &offset, info));
+            TRY(add_records(r, pending, verified, &offset, info));
             pending = 0;
         }
     }
-    TRY(add_records(r, pending, &offset, info));
+    TRY(add_records(r, pending, verified, &offset, info));
     log_index_publish(r->index);
     return ERR_OK;
 }
 
-static void report_cut(const struct log_file *log, const struct log_cut *cut, bool last)
+/* One line a log, however much of it is damaged. */
+static void report_damage(struct recovery *r, const struct log_file *log, struct log_damage *d,
+                          bool torn)
 {
-    if (last && !cut->more)
-        log_warn("store", "log_cut file=%s offset=%" PRIu64 " bytes=%" PRIu64 " reason=\"%s\"",
-                 log_file_name(log), cut->offset, cut->size, cut->reason.text);
-    else
-        log_error("store",
-                  "log_damaged file=%s offset=%" PRIu64 " bytes_not_served=%" PRIu64
-                  " reason=\"%s\"",
-                  log_file_name(log), cut->offset, cut->size, cut->reason.text);
+    if (d->reason.text[0] == '\0') {
+        d->offset = r->replacing.offset;
+        d->reason = r->replacing.reason;
+    }
+    d->bytes += r->replacing.bytes;
+    d->batches += r->replacing.batches;
+    if (torn)
+        log_warn("store", "log_%s file=%s offset=%" PRIu64 " bytes=%" PRIu64 " reason=\"%s\"",
+                 r->read_only ? "end_not_served" : "cut", log_file_name(log), d->tail_offset,
+                 d->tail_size, d->reason.text);
+    uint64_t bytes = d->bytes + (torn ? 0 : d->tail_size);
+    if (bytes == 0)
+        return;
+    uint64_t batches = d->batches + (d->tail_size > 0 && !torn);
+    r->out->damaged_bytes += bytes;
+    r->out->damaged_batches += batches;
+    log_error("store",
+              "log_damaged file=%s offset=%" PRIu64 " bytes_not_served=%" PRIu64 " batches=%" PRIu64
+              " reason=\"%s\"",
+              log_file_name(log), d->offset, bytes, batches, d->reason.text);
 }
 
 /* How many bytes of log `at` count, as its successor says; 0: nobody says. */
@@ -163,20 +216,24 @@ static enum err scan_log(struct recovery *r, size_t at, struct errinfo *info)
     struct log_scan scan = {
         .size_max = size_by_successor(r->out, at), .self = r, .on_batch = on_batch};
     scan.verify_blocks = scan.size_max == 0;
-    struct log_cut cut = {0};
+    struct log_damage damage = {0};
     uint64_t file_size = log_file_facts(log).file_size;
     if (scan.size_max != 0 && file_size > scan.size_max)
         log_info("store", "log_end_ignored file=%s bytes=%" PRIu64, log_file_name(log),
                  file_size - scan.size_max);
     r->log = (uint32_t)at;
-    TRY(log_file_scan(log, &scan, &cut, info));
-    if (cut.size > 0)
-        report_cut(log, &cut, last);
+    r->replacing = (struct log_damage){0};
+    TRY(log_file_scan(log, &scan, &damage, info));
+    bool open = last && (damage.tail_size == 0 || damage.tail_torn);
+    report_damage(r, log, &damage, last && damage.tail_torn);
+    if (last && !r->read_only)
+        TRY(open ? log_file_trim(log, info) : log_file_sync(log, info));
+    r->out->disk_bytes += log_file_facts(log).file_size;
     if (!last)
         return ERR_OK;
     r->out->last_size = log_file_facts(log).size;
-    r->out->last_is_open = !cut.more;
-    return cut.more ? ERR_OK : log_file_trim(log, info);
+    r->out->last_is_open = open && damage.bytes == 0 && !r->read_only;
+    return ERR_OK;
 }
 
 static enum err run(struct recovery *r, struct sequences *found, struct errinfo *info)
@@ -190,14 +247,15 @@ static enum err run(struct recovery *r, struct sequences *found, struct errinfo 
         TRY(open_log(r, found->items[i], i + 1 == found->count, info));
     for (size_t i = 0; i < r->out->count; i++)
         TRY(scan_log(r, i, info));
-    return r->vfs->sync_dir(r->vfs, r->dir, info);
+    return r->read_only ? ERR_OK : r->vfs->sync_dir(r->vfs, r->dir, info);
 }
 
-enum err recovery_run(struct vfs *vfs, const char *dir, struct log_index *index,
+enum err recovery_run(struct vfs *vfs, const char *dir, bool read_only, struct log_index *index,
                       struct recovered *ret, struct errinfo *info)
 {
     struct recovered out = {0};
-    struct recovery r = {.vfs = vfs, .dir = dir, .index = index, .out = &out};
+    struct recovery r = {
+        .vfs = vfs, .dir = dir, .read_only = read_only, .index = index, .out = &out};
     struct sequences found = {0};
     enum err rc = run(&r, &found, info);
     mem_free(found.items);

@@ -14,6 +14,12 @@ struct log_place snapshot_place(const struct snapshot *snap, row_id id)
     return index_row(snap->index, id)->place;
 }
 
+bool snapshot_mark_damaged(const struct snapshot *snap, row_id id)
+{
+    return !atomic_exchange_explicit(&index_row(snap->index, id)->damaged, true,
+                                     memory_order_relaxed);
+}
+
 uint32_t snapshot_retention_days(const struct snapshot *snap, row_id id)
 {
     return index_source(snap->index, index_row(snap->index, id)->source)->retention_days;

@@ -25,6 +25,7 @@ struct store {
     struct vfs *vfs;
     char *dir;
     enum durability durability;
+    bool read_only;
     size_t log_size_max;
     struct vfs_file *lock_file;
     struct log_index *index;
@@ -49,8 +50,11 @@ static enum err lock_folder(struct store *s, struct errinfo *info)
         return err_set(info, ERR_NOMEM, "store: out of memory");
     (void)snprintf(path, size, "%s/" FORMAT_LOCK_NAME, s->dir);
     struct errinfo reason = {0};
-    enum err rc = s->vfs->lock(s->vfs, path, &s->lock_file, &reason);
+    enum err rc = s->read_only ? s->vfs->lock_shared(s->vfs, path, &s->lock_file, &reason)
+                               : s->vfs->lock(s->vfs, path, &s->lock_file, &reason);
     mem_free(path);
+    if (s->read_only && rc == ERR_NOTFOUND)
+        return ERR_OK; /* no server was ever here: a copy */
     if (rc == ERR_BUSY)
         return err_set(info, rc, "data folder %s is in use by another hearth (%s)", s->dir,
                        reason.text);
@@ -66,7 +70,7 @@ static enum err ignore_name(void *self, const char *name)
 
 static enum err find_folder(struct store *s, bool must_exist, struct errinfo *info)
 {
-    if (!must_exist)
+    if (!must_exist && !s->read_only)
         return s->vfs->make_dir(s->vfs, s->dir, info);
     return s->vfs->list(s->vfs, s->dir, NULL, ignore_name, info);
 }
@@ -75,10 +79,11 @@ static enum err find_folder(struct store *s, bool must_exist, struct errinfo *in
 static enum err adopt_logs(struct store *s, struct recovered *found)
 {
     TRY(stable_array_reserve(&s->logs, found->count));
-    for (size_t i = 0; i < found->count; i++) {
+    for (size_t i = 0; i < found->count; i++)
         *(struct log_file **)stable_array_at(&s->logs, (uint32_t)i) = found->logs[i];
-        s->stats.disk_bytes += log_file_facts(found->logs[i]).size;
-    }
+    s->stats.disk_bytes = found->disk_bytes;
+    s->stats.damaged_bytes = found->damaged_bytes;
+    s->stats.damaged_batches = found->damaged_batches;
     s->log_count = (uint32_t)found->count;
     s->stats.log_count = found->count;
     s->last_sequence = found->last_sequence;
@@ -96,7 +101,7 @@ static enum err open_parts(struct store *s, bool must_exist, struct errinfo *inf
     if (log_index_create(&s->index) != ERR_OK)
         return err_set(info, ERR_NOMEM, "store: out of memory");
     struct recovered found = {0};
-    TRY(recovery_run(s->vfs, s->dir, s->index, &found, info));
+    TRY(recovery_run(s->vfs, s->dir, s->read_only, s->index, &found, info));
     enum err rc = adopt_logs(s, &found);
     recovered_close(&found);
     return rc == ERR_OK ? ERR_OK : err_set(info, rc, "store: out of memory");
@@ -130,6 +135,7 @@ static struct store *store_new(const struct store_options *options)
     memcpy(s->dir, options->dir, dir_size);
     s->vfs = options->vfs;
     s->durability = options->durability;
+    s->read_only = options->read_only;
     s->log_size_max = options->log_size_max == 0 ? LOG_SIZE_DEFAULT : options->log_size_max;
     if (s->log_size_max > LOG_SIZE_MAX)
         s->log_size_max = LOG_SIZE_MAX;
@@ -160,8 +166,8 @@ static void count_sync(struct store *s)
 
 enum err store_sync(struct store *s, struct errinfo *info)
 {
-    if (s->open_log == NULL || log_file_facts(s->open_log).broken)
-        return ERR_OK; /* what failed was said when it failed */
+    if (s->open_log == NULL || !log_file_facts(s->open_log).unsynced)
+        return ERR_OK;
     count_sync(s);
     return log_file_sync(s->open_log, info);
 }
@@ -246,10 +252,12 @@ static enum err ready_log(struct store *s, struct errinfo *info)
     s->last_size = facts.size;
     if (!facts.broken && facts.size < s->log_size_max)
         return ERR_OK;
-    if (!facts.broken) {
-        count_sync(s);
-        TRY(log_file_sync(s->open_log, info));
-    }
+    struct errinfo reason = {0};
+    enum err rc = store_sync(s, &reason); /* also of a log that takes no more */
+    if (rc != ERR_OK && !facts.broken)
+        return err_set(info, rc, "%s", reason.text);
+    if (rc != ERR_OK)
+        log_error("store", "batches_may_be_lost %s", reason.text);
     return create_log(s, info);
 }
 
@@ -391,6 +399,8 @@ enum err store_append(struct store *s, const struct bytes *records, size_t count
     struct batch batch = {0};
     if (count == 0)
         return ERR_OK;
+    if (s->read_only)
+        return err_set(info, ERR_UNSUPPORTED, "store: opened for reading only");
     TRY(check_sizes(records, count, info));
     enum err rc = batch_init(&batch, count);
     if (rc != ERR_OK)
@@ -443,6 +453,17 @@ static enum err read_block(struct log_file *log, struct log_place place, struct 
     return profile_block_decode(raw, arena, p, info);
 }
 
+/* From now on what is sent again is written again. */
+static void note_damaged(struct store *s, const struct snapshot *snap, row_id id,
+                         struct log_place place)
+{
+    if (!snapshot_mark_damaged(snap, id))
+        return;
+    (void)pthread_mutex_lock(&s->stats_lock);
+    s->stats.damaged_bytes += place.block_size;
+    (void)pthread_mutex_unlock(&s->stats_lock);
+}
+
 enum err snapshot_read_profile(const struct snapshot *snap, row_id id, struct arena *arena,
                                struct profile *ret, struct errinfo *info)
 {
@@ -453,6 +474,8 @@ enum err snapshot_read_profile(const struct snapshot *snap, row_id id, struct ar
     struct errinfo reason = {0};
     fill_identity(snap, id, &profile);
     enum err rc = read_block(log, place, arena, &profile, &reason);
+    if (rc == ERR_CORRUPT || rc == ERR_IO)
+        note_damaged(s, snap, id, place);
     if (rc != ERR_OK)
         return err_set(info, rc, "%s: offset %" PRIu32 ": %s", log_file_name(log), place.offset,
                        reason.text);

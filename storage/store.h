@@ -16,7 +16,7 @@
  *     Key: chunk (project, profiler, chunk id, start); transaction profile (project, profile id);
  *     link (project, trace id, span id).
  *  3. A record whose encoded bytes equal those of the row it would replace is acknowledged and
- *     not written again.
+ *     not written again, unless the block of that row is known to be damaged.
  */
 #ifndef HEARTH_STORAGE_STORE_H
 #define HEARTH_STORAGE_STORE_H
@@ -37,14 +37,15 @@ struct store_options {
     const char *dir; /* data folder; made when missing */
     enum durability durability;
     bool must_exist;     /* refuse to make the folder (tools) */
+    bool read_only;      /* change nothing on disk; others may read too, a server may not run */
     size_t log_size_max; /* a log is closed beyond this; 0: default */
 };
 
 struct store;
 struct snapshot;
 
-/* ERR_BUSY when another process holds the folder. Recovery keeps the longest valid prefix of every
- * log and logs what it cut. */
+/* ERR_BUSY when another process holds the folder. Recovery serves every batch that is whole, and
+ * logs and counts what is not. */
 enum err store_open(const struct store_options *options, struct store **ret,
                     struct errinfo *info) MUST_CHECK;
 void store_close(struct store *s); /* syncs; NULL is fine */
@@ -53,12 +54,14 @@ enum err store_sync(struct store *s, struct errinfo *info) MUST_CHECK;
 struct store_stats {
     uint64_t rows; /* visible */
     uint64_t log_count;
-    uint64_t disk_bytes;
+    uint64_t disk_bytes;  /* of the log files, damaged parts too */
     uint64_t index_bytes; /* memory of the index */
     uint64_t batches;     /* appended since open */
     uint64_t syncs;
     uint64_t duplicates; /* records equal to what was there */
     uint64_t replaced;
+    uint64_t damaged_bytes;   /* that cannot be served: found at opening, or by reading since */
+    uint64_t damaged_batches; /* they were in, as far as opening could tell */
 };
 void store_get_stats(struct store *s, struct store_stats *ret);
 

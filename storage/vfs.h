@@ -3,7 +3,8 @@
  * vfs_posix is the real one; tests swap in memory, failure of the n-th call, and power cuts.
  * Paths are '/'-separated text. Errors: ERR_NOTFOUND, ERR_NOSPACE, ERR_BUSY (lock), else ERR_IO
  * with path and system text in info.
- * lock: on ERR_BUSY info is "pid N" of the holder ("pid unknown" when it did not say).
+ * lock, lock_shared: on ERR_BUSY info is "pid N" of the holder ("pid unknown" when it did not say,
+ * "a reader" when others share it).
  * Threads: a vfs may be used by any thread; a file's append, truncate and sync by one at a time;
  * read_at and map by any number.
  */
@@ -43,6 +44,9 @@ struct vfs {
                      enum err (*on_name)(void *self, const char *name), struct errinfo *info);
     /* Hold a lock file until unlocked or the process ends: ERR_BUSY when another process has it. */
     enum err (*lock)(struct vfs *v, const char *path, struct vfs_file **ret, struct errinfo *info);
+    /* The same beside others that share it, and without making or changing the file: ERR_NOTFOUND. */
+    enum err (*lock_shared)(struct vfs *v, const char *path, struct vfs_file **ret,
+                            struct errinfo *info);
     void (*unlock)(struct vfs *v, struct vfs_file *f);
 };
 

@@ -253,6 +253,9 @@ static enum err posix_list(struct vfs *v, const char *path, void *self,
 /* The holder wrote its process id into the file; for the message only. */
 static enum err held_by_another(int fd, struct errinfo *info)
 {
+    struct flock holder = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_GETLK, &holder) == 0 && holder.l_type == F_RDLCK)
+        return err_set(info, ERR_BUSY, "a reader");
     char text[24] = {0};
     ssize_t got = pread(fd, text, sizeof text - 1, 0);
     size_t digits = strspn(text, "0123456789");
@@ -261,14 +264,19 @@ static enum err held_by_another(int fd, struct errinfo *info)
     return err_set(info, ERR_BUSY, "pid %.*s", (int)digits, text);
 }
 
+static enum err set_lock(int fd, short type, const char *path, struct errinfo *info)
+{
+    struct flock whole = {.l_type = type, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
+        return ERR_OK;
+    if (errno == EAGAIN || errno == EACCES)
+        return held_by_another(fd, info);
+    return fail(info, path, "lock");
+}
+
 static enum err take_lock(int fd, const char *path, struct errinfo *info)
 {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_OFD_SETLK, &whole) != 0) {
-        if (errno == EAGAIN || errno == EACCES)
-            return held_by_another(fd, info);
-        return fail(info, path, "lock");
-    }
+    TRY(set_lock(fd, F_WRLCK, path, info));
     char text[24]; /* a full disk may refuse it, and must not keep anybody from reading */
     int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)len, 0) != len)
@@ -292,13 +300,32 @@ static enum err posix_lock(struct vfs *v, const char *path, struct vfs_file **re
     return ERR_OK;
 }
 
+static enum err posix_lock_shared(struct vfs *v, const char *path, struct vfs_file **ret,
+                                  struct errinfo *info)
+{
+    struct vfs_file *f = NULL;
+    enum err rc = open_with_flags(path, O_RDONLY, &f, info);
+    if (f == NULL)
+        return rc;
+    rc = set_lock(f->fd, F_RDLCK, path, info);
+    if (rc != ERR_OK) {
+        posix_close(v, f);
+        return rc;
+    }
+    *ret = f;
+    return ERR_OK;
+}
+
 static struct vfs table = {
     /* never written */
-    .open = posix_open,         .close = posix_close,   .read_at = posix_read_at,
-    .append = posix_append,     .size = posix_size,     .truncate = posix_truncate,
-    .sync = posix_sync,         .map = posix_map,       .unmap = posix_unmap,
-    .rename = posix_rename,     .remove = posix_remove, .make_dir = posix_make_dir,
-    .sync_dir = posix_sync_dir, .list = posix_list,     .lock = posix_lock,
+    .open = posix_open,         .close = posix_close,
+    .read_at = posix_read_at,   .append = posix_append,
+    .size = posix_size,         .truncate = posix_truncate,
+    .sync = posix_sync,         .map = posix_map,
+    .unmap = posix_unmap,       .rename = posix_rename,
+    .remove = posix_remove,     .make_dir = posix_make_dir,
+    .sync_dir = posix_sync_dir, .list = posix_list,
+    .lock = posix_lock,         .lock_shared = posix_lock_shared,
     .unlock = posix_close,
 };
 

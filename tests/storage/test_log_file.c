@@ -27,15 +27,15 @@ static enum err count_batch(void *self, const struct log_batch *batch, struct er
     return ERR_OK;
 }
 
-static unsigned scan(struct vfs *v, uint64_t size_max, struct log_cut *cut)
+static unsigned scan(struct vfs *v, uint64_t size_max, struct log_damage *damage)
 {
     struct log_file *f = NULL;
     struct errinfo info = {0};
     unsigned records = 0;
     struct log_scan scan = {
         .size_max = size_max, .verify_blocks = true, .self = &records, .on_batch = count_batch};
-    cr_assert_eq(log_file_open(v, "/d", 3, &f, &info), ERR_OK, "%s", info.text);
-    cr_assert_eq(log_file_scan(f, &scan, cut, &info), ERR_OK, "%s", info.text);
+    cr_assert_eq(log_file_open(v, "/d", 3, VFS_APPEND, &f, &info), ERR_OK, "%s", info.text);
+    cr_assert_eq(log_file_scan(f, &scan, damage, &info), ERR_OK, "%s", info.text);
     log_file_close(f);
     return records;
 }
@@ -45,7 +45,7 @@ Test(log_file, batches_come_back_up_to_what_counts)
     struct vfs_mem *disk = vfs_mem_create();
     struct vfs *v = vfs_mem_vfs(disk);
     struct log_file *f = NULL;
-    struct log_cut cut;
+    struct log_damage damage;
     cr_assert_eq(log_file_create(v, "/d", 3, 77, &f, NULL), ERR_OK);
     cr_assert_eq(log_file_create(v, "/d", 3, 77, &f, NULL), ERR_IO, "it exists");
     append(f, 1, ERR_OK);
@@ -54,15 +54,15 @@ Test(log_file, batches_come_back_up_to_what_counts)
     uint64_t end = log_file_facts(f).size;
     cr_assert_eq(log_file_facts(f).previous_size, 77);
     log_file_close(f);
-    cr_assert_eq(scan(v, 0, &cut), 4);
-    cr_assert_eq(cut.size, 0);
-    cr_assert_eq(scan(v, middle, &cut), 2);
-    cr_assert_eq(cut.size, 0);
-    cr_assert_eq(scan(v, end - 1, &cut), 2);
-    cr_assert(cut.offset == middle && cut.size == end - 1 - middle && !cut.more);
-    cr_assert_eq(scan(v, end + 5, &cut), 4); /* the successor promised more */
-    cr_assert_eq(cut.size, 5);
-    cr_assert_str_eq(cut.reason.text, "the file ends early");
+    cr_assert_eq(scan(v, 0, &damage), 4);
+    cr_assert_eq(damage.tail_size, 0);
+    cr_assert_eq(scan(v, middle, &damage), 2);
+    cr_assert_eq(damage.tail_size, 0);
+    cr_assert_eq(scan(v, end - 1, &damage), 2);
+    cr_assert(damage.tail_offset == middle && damage.tail_size == end - 1 - middle);
+    cr_assert_eq(scan(v, end + 5, &damage), 4); /* the successor promised more */
+    cr_assert_eq(damage.tail_size, 5);
+    cr_assert_str_eq(damage.reason.text, "the file ends early");
     vfs_mem_destroy(disk);
     cr_assert_eq(mem_outstanding(), 0);
 }
@@ -72,7 +72,7 @@ Test(log_file, a_batch_at_another_place_is_no_batch)
     struct vfs_mem *disk = vfs_mem_create();
     struct vfs *v = vfs_mem_vfs(disk);
     struct log_file *f = NULL;
-    struct log_cut cut;
+    struct log_damage damage;
     static uint8_t raw[1 << 14];
     cr_assert_eq(log_file_create(v, "/d", 3, 0, &f, NULL), ERR_OK);
     append(f, 1, ERR_OK);
@@ -83,13 +83,13 @@ Test(log_file, a_batch_at_another_place_is_no_batch)
     memcpy(raw, whole.data, size);
     memcpy(raw + size, raw + FORMAT_LOG_HEADER_SIZE, batch_size); /* the same batch again */
     vfs_mem_put(disk, "/d/log-0000000000000003", bytes_of(raw, size + batch_size));
-    cr_assert_eq(scan(v, 0, &cut), 2);
-    cr_assert(cut.offset == size && !cut.more);
-    cr_assert_str_eq(cut.reason.text, "batch: checksum of the header does not match");
+    cr_assert_eq(scan(v, 0, &damage), 2);
+    cr_assert(damage.tail_offset == size && damage.tail_torn);
+    cr_assert_str_eq(damage.reason.text, "batch: checksum of the header does not match");
 
     vfs_mem_put(disk, "/d/log-0000000000000004", bytes_of(raw, size)); /* another name */
     struct errinfo info = {0};
-    cr_assert_eq(log_file_open(v, "/d", 4, &f, &info), ERR_CORRUPT);
+    cr_assert_eq(log_file_open(v, "/d", 4, VFS_READ, &f, &info), ERR_CORRUPT);
     cr_assert_str_eq(info.text, "log-0000000000000004: holds log 3, expected 4");
     vfs_mem_destroy(disk);
 }
@@ -99,7 +99,7 @@ Test(log_file, takes_no_more_after_a_failed_sync)
     struct vfs_mem *disk = vfs_mem_create();
     struct vfs_fault fault;
     struct log_file *f = NULL;
-    struct log_cut cut;
+    struct log_damage damage;
     vfs_fault_init(&fault, vfs_mem_vfs(disk), 0, ERR_IO, FAULT_ONCE);
     cr_assert_eq(log_file_create(&fault.vfs, "/d", 3, 0, &f, NULL), ERR_OK);
     append(f, 1, ERR_OK);
@@ -108,8 +108,8 @@ Test(log_file, takes_no_more_after_a_failed_sync)
     cr_assert(fault.fired && log_file_facts(f).broken);
     append(f, 3, ERR_IO);
     log_file_close(f);
-    cr_assert_eq(scan(vfs_mem_vfs(disk), 0, &cut), 2);
-    cr_assert_eq(cut.size, 0);
+    cr_assert_eq(scan(vfs_mem_vfs(disk), 0, &damage), 2);
+    cr_assert_eq(damage.tail_size, 0);
     vfs_mem_destroy(disk);
 }
 

