@@ -20,7 +20,7 @@ enum err place_open(const struct place_options *options, struct place *ret, stru
     struct place p = {.vfs = vfs_posix()};
     if (options->data != NULL) {
         struct store_options store = {
-            .vfs = p.vfs, .dir = options->data, .must_exist = !options->may_create};
+            .vfs = p.vfs, .dir = options->data, .read_only = !options->may_create};
         p.dir = options->data;
         enum err rc = store_open(&store, &p.store, info);
         if (rc == ERR_BUSY)
