@@ -89,7 +89,9 @@ struct adding {
     const struct profile *p;
     struct arena *arena;
     struct sample_order order;
-    int64_t start_ns;
+    const struct export_window *windows;
+    size_t window_count;
+    int64_t start_ns; /* of the window at hand */
     int64_t end_ns;
     uint32_t *frames;          /* of the profile -> exporter's, 0: not met yet */
     uint32_t *nodes;           /* likewise */
@@ -194,21 +196,29 @@ static uint32_t stack_node(const struct adding *a, uint32_t stack)
     return leaf == PROFILE_NONE ? 0 : a->nodes[leaf];
 }
 
-static bool is_wanted(const struct adding *a, uint32_t thread, struct bytes wanted)
+static bool window_takes(const struct adding *a, const struct export_window *w, uint32_t thread)
 {
     struct bytes id = profile_string(a->p, a->p->threads[thread].id);
-    return wanted.data == NULL || bytes_equal(id, wanted);
+    return w->thread.data == NULL || bytes_equal(id, w->thread);
+}
+
+static bool is_wanted(const struct adding *a, uint32_t thread)
+{
+    for (size_t i = 0; i < a->window_count; i++)
+        if (window_takes(a, &a->windows[i], thread))
+            return true;
+    return false;
 }
 
 /* All stacks that weigh something, before anything is counted: a bad document adds nothing. */
-static enum err map_stacks(struct adding *a, struct bytes wanted, struct errinfo *info)
+static enum err map_stacks(struct adding *a, struct errinfo *info)
 {
     uint32_t *path = ARENA_ARRAY(a->arena, a->p->node_count, uint32_t);
     if (path == NULL)
         return a->arena->failed;
     for (size_t t = 0; t < a->order.thread_count; t++) {
         uint32_t thread = a->order.threads[t];
-        if (!is_wanted(a, thread, wanted))
+        if (!is_wanted(a, thread))
             continue;
         for (uint32_t i = a->order.starts[thread]; i + 1 < a->order.starts[thread + 1]; i++) {
             uint32_t stack = a->p->sample_stack[a->order.samples[i]];
@@ -306,6 +316,22 @@ static struct export_value clip(const struct adding *a, int64_t s_ns, int64_t t_
     return (struct export_value){.samples = counts, .ns = ns};
 }
 
+/* The first sample of the thread that may reach into the window; samples ascend. */
+static uint32_t first_reaching(const struct adding *a, uint32_t thread)
+{
+    uint32_t begin = a->order.starts[thread];
+    uint32_t low = begin;
+    uint32_t high = a->order.starts[thread + 1];
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (export_time(a->p, a->order.samples[middle]) < a->start_ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > begin ? low - 1 : begin; /* the one before the window lasts until `low` */
+}
+
 static enum err flush_sums(struct adding *a, uint32_t thread, size_t touched_count)
 {
     for (size_t i = 0; i < touched_count; i++) {
@@ -320,10 +346,12 @@ static enum err flush_sums(struct adding *a, uint32_t thread, size_t touched_cou
 static enum err add_sums(struct adding *a, uint32_t thread, uint32_t mapped)
 {
     size_t touched_count = 0;
-    for (uint32_t i = a->order.starts[thread]; i + 1 < a->order.starts[thread + 1]; i++) {
+    for (uint32_t i = first_reaching(a, thread); i + 1 < a->order.starts[thread + 1]; i++) {
         uint32_t sample = a->order.samples[i];
-        struct export_value value =
-            clip(a, export_time(a->p, sample), export_time(a->p, a->order.samples[i + 1]));
+        int64_t s_ns = export_time(a->p, sample);
+        if (s_ns >= a->end_ns)
+            break;
+        struct export_value value = clip(a, s_ns, export_time(a->p, a->order.samples[i + 1]));
         if (value.samples == 0 && value.ns == 0)
             continue;
         struct export_value *sum = &a->sums[a->p->sample_stack[sample]];
@@ -369,8 +397,9 @@ static enum err add_segment(struct adding *a, uint32_t thread, uint32_t mapped)
         .first_run = (uint32_t)(a->e->runs.len / sizeof(struct export_run)),
         .order = (uint32_t)(a->e->segments.len / sizeof(struct export_segment)),
     };
-    int64_t s_ns = first_ns;
-    for (uint32_t i = begin; i + 1 < end; i++) {
+    uint32_t first = first_reaching(a, thread);
+    int64_t s_ns = export_time(a->p, a->order.samples[first]);
+    for (uint32_t i = first; i + 1 < end && s_ns < a->end_ns; i++) {
         int64_t t_ns = export_time(a->p, a->order.samples[i + 1]);
         uint64_t ns = clip(a, s_ns, t_ns).ns;
         uint32_t stack = a->p->sample_stack[a->order.samples[i]];
@@ -426,23 +455,30 @@ static enum err prepare(struct adding *a)
     return ERR_OK;
 }
 
-static enum err add_profile(struct adding *a, struct bytes wanted, struct errinfo *info)
+static enum err add_profile(struct adding *a, struct errinfo *info)
 {
     TRY(prepare(a));
-    TRY(map_stacks(a, wanted, info));
-    for (size_t t = 0; t < a->order.thread_count; t++)
-        if (is_wanted(a, a->order.threads[t], wanted))
-            TRY(add_thread(a, a->order.threads[t]));
+    TRY(map_stacks(a, info));
+    for (size_t t = 0; t < a->order.thread_count; t++) {
+        uint32_t thread = a->order.threads[t];
+        for (size_t i = 0; i < a->window_count; i++) {
+            if (!window_takes(a, &a->windows[i], thread))
+                continue;
+            a->start_ns = a->windows[i].start_ns;
+            a->end_ns = a->windows[i].end_ns;
+            TRY(add_thread(a, thread));
+        }
+    }
     return ERR_OK;
 }
 
-enum err exporter_add(struct exporter *e, const struct profile *p, struct bytes thread,
-                      int64_t start_ns, int64_t end_ns, struct errinfo *info)
+enum err exporter_add(struct exporter *e, const struct profile *p,
+                      const struct export_window *windows, size_t count, struct errinfo *info)
 {
     struct arena arena;
     arena_init(&arena, EXPORT_TABLE_MAX, e->account);
-    struct adding a = {.e = e, .p = p, .arena = &arena, .start_ns = start_ns, .end_ns = end_ns};
-    enum err rc = add_profile(&a, thread, info);
+    struct adding a = {.e = e, .p = p, .arena = &arena, .windows = windows, .window_count = count};
+    enum err rc = add_profile(&a, info);
     arena_close(&arena);
     return rc;
 }

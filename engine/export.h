@@ -5,7 +5,7 @@
  * rounded to the nearest microsecond first, offsets of transaction profiles are exact.
  *
  * Owns:  its tables; profiles are borrowed for the call of exporter_add.
- * Cost:  O(samples); memory follows distinct stacks (folded, pprof) or runs (speedscope), counted
+ * Cost:  O(samples + windows * log samples); memory follows distinct stacks (folded, pprof) or runs (speedscope), counted
  *        against the account.
  */
 #ifndef HEARTH_ENGINE_EXPORT_H
@@ -24,14 +24,22 @@ struct export_options {
     struct bytes active_thread; /* speedscope: data NULL for none */
 };
 
+struct export_window {
+    struct bytes thread; /* data NULL: all of them */
+    int64_t start_ns;
+    int64_t end_ns;
+};
+
 struct exporter;
 
 enum err exporter_create(const struct export_options *options, struct mem_account *account,
                          struct exporter **ret) MUST_CHECK;
-/* Samples of one profile; [start_ns, end_ns) clips weights (INT64_MIN/MAX: all of it).
- * thread: data NULL for all. */
-enum err exporter_add(struct exporter *e, const struct profile *p, struct bytes thread,
-                      int64_t start_ns, int64_t end_ns, struct errinfo *info) MUST_CHECK;
+/* Samples of one profile; [start_ns, end_ns) clips weights (INT64_MIN/MAX: all of it). Windows of a
+ * thread ascend and are disjoint. A document with bad
+ * indices in these threads adds nothing. */
+enum err exporter_add(struct exporter *e, const struct profile *p,
+                      const struct export_window *windows, size_t count,
+                      struct errinfo *info) MUST_CHECK;
 /* A line about the file for formats that have room for one (pprof); borrowed until the finish. */
 void exporter_comment(struct exporter *e, struct bytes comment);
 /* pprof is gzipped. */

@@ -398,7 +398,8 @@ static void export_document(struct test_case *c, const struct export_options *op
     struct exporter *e = NULL;
     struct errinfo info = {0};
     cr_assert_eq(exporter_create(options, NULL, &e), ERR_OK);
-    enum err rc = exporter_add(e, decoded_profile(d), thread, INT64_MIN, INT64_MAX, &info);
+    struct export_window all = {thread, INT64_MIN, INT64_MAX};
+    enum err rc = exporter_add(e, decoded_profile(d), &all, 1, &info);
     if (rc == ERR_OK)
         rc = exporter_finish(e, out, &info);
     cr_assert_eq(rc, ERR_OK, "%s: %s", c->name, info.text);

@@ -10,8 +10,9 @@ static enum err add_parts(struct exporter *e, const struct hand_part *parts, siz
         if (parts[i].thread != NULL)
             thread = bytes_of_text(parts[i].thread);
         bool all = parts[i].start_ns == 0 && parts[i].end_ns == 0;
-        TRY(exporter_add(e, &parts[i].profile->profile, thread, all ? INT64_MIN : parts[i].start_ns,
-                         all ? INT64_MAX : parts[i].end_ns, info));
+        struct export_window window = {thread, all ? INT64_MIN : parts[i].start_ns,
+                                       all ? INT64_MAX : parts[i].end_ns};
+        TRY(exporter_add(e, &parts[i].profile->profile, &window, 1, info));
     }
     return ERR_OK;
 }
