@@ -1018,9 +1018,12 @@ static void conn_timed_out(struct http_conn *c)
     conn_run(c);
 }
 
+static void accept_owed(struct http_loop *loop);
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct http_loop *loop = timer->data;
+    accept_owed(loop);
     uint64_t now = uv_now(&loop->uv);
     for (struct http_conn *c = loop->first; c != NULL;) {
         struct http_conn *next = c->next;
@@ -1104,11 +1107,33 @@ static void refuse_connection(struct http_conn *c)
     uv_close((uv_handle_t *)&c->tcp, on_refused_closed);
 }
 
+/* libuv asks no more until the connection it has is taken: the sweep does, when there is memory. */
+static void owe_accept(struct http_loop *loop, uv_stream_t *listener)
+{
+    for (size_t i = 0; i < LISTEN_COUNT_MAX; i++)
+        if (loop->owed[i] == NULL || loop->owed[i] == listener) {
+            loop->owed[i] = listener;
+            return;
+        }
+}
+
+static void accept_owed(struct http_loop *loop)
+{
+    for (size_t i = 0; i < LISTEN_COUNT_MAX; i++) {
+        uv_stream_t *listener = loop->owed[i];
+        loop->owed[i] = NULL;
+        if (listener != NULL && !uv_is_closing((uv_handle_t *)listener))
+            http_conn_accept(loop, listener);
+    }
+}
+
 void http_conn_accept(struct http_loop *loop, uv_stream_t *listener)
 {
     struct http_conn *c = mem_zalloc(sizeof(*c));
-    if (c == NULL)
-        return; /* the kernel keeps it waiting; libuv asks again */
+    if (c == NULL) {
+        owe_accept(loop, listener);
+        return;
+    }
     c->loop = loop;
     (void)uv_tcp_init(&loop->uv, &c->tcp);
     c->tcp.data = c;

@@ -12,6 +12,7 @@
 #include "api/http_request.h"
 #include "api/mailbox.h"
 #include "api/router.h"
+#include "base/limits.h"
 
 /* Milliseconds; 0 takes the value of limits.h. */
 struct http_limits {
@@ -34,11 +35,12 @@ struct http_loop {
     const struct router *router;
     struct app *app;
     struct http_limits limits;
-    struct mem_budget *heads; /* budget of request heads, shared by the loops */
-    uint8_t *read_buffer;     /* READ_BODY_SIZE */
-    struct http_conn *first;  /* every connection, newest first */
-    size_t conn_count;        /* objects alive */
-    size_t open_count;        /* of them not closing */
+    struct mem_budget *heads;            /* budget of request heads, shared by the loops */
+    uint8_t *read_buffer;                /* READ_BODY_SIZE */
+    struct http_conn *first;             /* every connection, newest first */
+    uv_stream_t *owed[LISTEN_COUNT_MAX]; /* listeners with a connection that had no memory */
+    size_t conn_count;                   /* objects alive */
+    size_t open_count;                   /* of them not closing */
     size_t conn_count_max;
     struct http_conn *parked_first; /* waiting for memory, longest first */
     struct http_conn *parked_last;

@@ -5,80 +5,12 @@
 
 #include <criterion/criterion.h>
 
-#include "api/config.h"
 #include "api/http_encoding.h"
 #include "api/ingest_handler.h"
-#include "api/key_watch.h"
 #include "api/metrics.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "tests/support/serving.h"
-#include "tests/support/vfs_mem.h"
-
-static const struct route routes[] = {{.name = "envelope",
-                                       .pattern = "/api/{project}/envelope",
-                                       .methods = ROUTE_POST,
-                                       .family = FAMILY_INGEST,
-                                       .upload = &ingest_upload}};
-
-#define KEY  "df17aa723bdea468a13becb9733ba43b"
-#define AUTH "X-Sentry-Auth: Sentry sentry_key=" KEY ", sentry_version=7\r\n"
-
-struct ingesting {
-    struct vfs_mem *disk;
-    struct key_watch *keys;
-    struct config config;
-    struct serving serving;
-};
-
-static void ingesting_start(struct ingesting *t, size_t memory_max)
-{
-    struct http_limits limits = {.admission_ms = 300, .linger_ms = 500};
-    struct errinfo info = {{0}};
-    *t = (struct ingesting){.disk = vfs_mem_create(), .config = {.loopback = true}};
-    struct vfs *vfs = vfs_mem_vfs(t->disk);
-    struct keyring_entry key = {.project_id = 42, .organization_id = 1, .created_ns = 1};
-    cr_assert(uuid_parse(BYTES(KEY), &key.key));
-    t->config.retention_days = 90;
-    struct serving *s = &t->serving;
-    serving_start(s, routes, 1, 2, &limits, memory_max);
-    struct store_options options = {.vfs = vfs, .dir = "d"};
-    cr_assert_eq(store_open(&options, &s->app.store, &info), ERR_OK, "%s", info.text);
-    cr_assert_eq(keyring_add(vfs, "d", &key, &info), ERR_OK, "%s", info.text);
-    cr_assert_eq(key_watch_create(vfs, "d", s->metrics, &t->keys, &info), ERR_OK, "%s", info.text);
-    cr_assert_eq(append_strand_create(s->app.store, s->metrics, 0, &s->app.strand), ERR_OK);
-    s->app.config = &t->config;
-    s->app.keys = t->keys;
-    s->app.vfs = vfs;
-}
-
-static void ingesting_stop(struct ingesting *t)
-{
-    struct serving *s = &t->serving;
-    server_destroy(s->server);
-    s->server = NULL;
-    append_strand_destroy(s->app.strand);
-    store_close(s->app.store);
-    key_watch_destroy(t->keys);
-    cr_expect_eq(atomic_load(&s->budget.used), 0, "all memory was given back");
-    serving_stop(s);
-    vfs_mem_destroy(t->disk);
-}
-
-/* A chunk with `sample_count` samples of one thread, as an envelope. */
-static void put_chunk(struct buffer *out, unsigned number, unsigned sample_count)
-{
-    buffer_printf(out,
-                  "{}\n{\"type\":\"profile_chunk\"}\n{\"version\":\"2\",\"profiler_id\":"
-                  "\"%032x\",\"chunk_id\":\"%032x\",\"platform\":\"python\",\"client_sdk\":"
-                  "{\"name\":\"sentry.python\",\"version\":\"2\"},\"profile\":{\"frames\":"
-                  "[{\"function\":\"f\"}],\"stacks\":[[0]],\"samples\":[",
-                  1, number);
-    for (unsigned i = 0; i < sample_count; i++)
-        buffer_printf(out, "%s{\"timestamp\":1796229505.%06u,\"thread_id\":\"1\",\"stack_id\":0}",
-                      i == 0 ? "" : ",", i);
-    buffer_put(out, BYTES("]}}"));
-}
+#include "tests/support/ingesting.h"
 
 static int post(struct ingesting *t, struct bytes body, const char *headers, char *answer,
                 size_t size)
@@ -101,13 +33,6 @@ static int post(struct ingesting *t, struct bytes body, const char *headers, cha
     return (int)status;
 }
 
-static uint64_t row_count(struct ingesting *t)
-{
-    struct store_stats stats;
-    store_get_stats(t->serving.app.store, &stats);
-    return stats.rows;
-}
-
 /* Bodies of every way of arriving: whole, in pieces, coded, larger than one piece decoded. */
 Test(ingest_handler, every_way_of_arriving_is_stored)
 {
@@ -121,31 +46,31 @@ Test(ingest_handler, every_way_of_arriving_is_stored)
     uint64_t stored = 0;
     for (unsigned i = 0; i < 3; i++) {
         buffer_clear(&body);
-        put_chunk(&body, i * 10, samples[i]);
-        cr_expect_eq(post(&t, buffer_bytes(&body), AUTH, answer, sizeof(answer)), 200, "%s",
-                     answer);
+        ingesting_put_chunk(&body, i * 10, samples[i]);
+        cr_expect_eq(post(&t, buffer_bytes(&body), INGESTING_AUTH, answer, sizeof(answer)), 200,
+                     "%s", answer);
         for (enum http_coding c = HTTP_CODING_GZIP; c <= HTTP_CODING_ZSTD; c++) {
             struct http_encoder *e = NULL;
             char headers[200];
             buffer_clear(&body);
             buffer_clear(&coded);
-            put_chunk(&body, i * 10 + c, samples[i]);
+            ingesting_put_chunk(&body, i * 10 + c, samples[i]);
             cr_assert_eq(http_encoder_create(c, NULL, &e), ERR_OK);
             cr_assert_eq(http_encoder_feed(e, buffer_bytes(&body), true, &coded), ERR_OK);
             http_encoder_destroy(e);
-            snprintf(headers, sizeof(headers), AUTH "Content-Encoding: %s\r\n",
+            snprintf(headers, sizeof(headers), INGESTING_AUTH "Content-Encoding: %s\r\n",
                      http_coding_name(c));
             cr_expect_eq(post(&t, buffer_bytes(&coded), headers, answer, sizeof(answer)), 200, "%s",
                          answer);
         }
         stored += 3;
-        cr_expect_eq(row_count(&t), stored);
+        cr_expect_eq(ingesting_rows(&t), stored);
     }
     cr_expect_geq(metrics_get(t.serving.metrics, METRIC_UPLOADS_STREAMED), 2);
     cr_expect_eq(metrics_get(t.serving.metrics, METRIC_SAMPLES), 3 * (3 + 30000 + 300000));
     buffer_close(&body);
     buffer_close(&coded);
-    ingesting_stop(&t);
+    cr_expect(ingesting_stop(&t), "all memory was given back");
 }
 
 struct lender {
@@ -168,7 +93,7 @@ Test(ingest_handler, an_upload_waits_for_memory_and_then_gives_up)
     static char answer[4096];
     ingesting_start(&t, MIB(16));
     buffer_init(&body, MIB(4), NULL);
-    put_chunk(&body, 1, 30000);
+    ingesting_put_chunk(&body, 1, 30000);
     struct lender lender = {.after_ms = 100};
     for (int round = 0; round < 2; round++) { /* room comes after 100 ms; it does not come */
         mem_account_init(&lender.account, &t.serving.budget, MIB(16));
@@ -177,7 +102,7 @@ Test(ingest_handler, an_upload_waits_for_memory_and_then_gives_up)
         int64_t from = clock_steady_ns();
         lender.after_ms = round == 0 ? 100 : 2000;
         cr_assert_eq(pthread_create(&thread, NULL, give_back, &lender), 0);
-        int status = post(&t, buffer_bytes(&body), AUTH, answer, sizeof(answer));
+        int status = post(&t, buffer_bytes(&body), INGESTING_AUTH, answer, sizeof(answer));
         int64_t took_ms = (clock_steady_ns() - from) / 1000000;
         cr_expect_eq(status, round == 0 ? 200 : 503, "%s", answer);
         cr_expect_geq(took_ms, round == 0 ? 100 : 300);
@@ -186,11 +111,11 @@ Test(ingest_handler, an_upload_waits_for_memory_and_then_gives_up)
                      round == 1, "%s", answer);
         pthread_join(thread, NULL);
     }
-    cr_expect_eq(row_count(&t), 1);
+    cr_expect_eq(ingesting_rows(&t), 1);
     cr_expect_eq(metrics_get(t.serving.metrics, METRIC_ADMISSION_WAITS), 2);
     cr_expect_eq(metrics_get(t.serving.metrics, METRIC_ADMISSION_REFUSED), 1);
     buffer_close(&body);
-    ingesting_stop(&t);
+    cr_expect(ingesting_stop(&t), "all memory was given back");
 }
 
 Test(ingest_handler, refusals_do_not_wait_for_the_body)
@@ -206,9 +131,9 @@ Test(ingest_handler, refusals_do_not_wait_for_the_body)
         /* without any key the envelope's own header may still have it */
         {"/api/42/envelope/",
          "X-Sentry-Auth: Sentry sentry_key=00000000000000000000000000000001\r\n", 403},
-        {"/api/43/envelope/", AUTH, 403},
-        {"/api/x/envelope/", AUTH, 400},
-        {"/api/42/envelope/?sentry_key=" KEY, AUTH, 401},
+        {"/api/43/envelope/", INGESTING_AUTH, 403},
+        {"/api/x/envelope/", INGESTING_AUTH, 400},
+        {"/api/42/envelope/?sentry_key=" INGESTING_KEY, INGESTING_AUTH, 401},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         for (int large = 0; large < 2; large++) {
@@ -233,7 +158,7 @@ Test(ingest_handler, refusals_do_not_wait_for_the_body)
     /* a small one is read to its end, and the connection kept */
     int fd = serving_connect(&t.serving);
     for (int i = 0; i < 3; i++) {
-        serving_send_text(fd, "POST /api/43/envelope/ HTTP/1.1\r\nHost: h\r\n" AUTH
+        serving_send_text(fd, "POST /api/43/envelope/ HTTP/1.1\r\nHost: h\r\n" INGESTING_AUTH
                               "Content-Length: 5\r\n\r\nhello");
         cr_expect(serving_read_until(fd, answer, sizeof(answer), "}"), "%s", answer);
         cr_expect(strstr(answer, "HTTP/1.1 403 ") == answer, "%s", answer);
@@ -241,12 +166,12 @@ Test(ingest_handler, refusals_do_not_wait_for_the_body)
     }
     close(fd);
     serving_exchange(&t.serving,
-                     "POST /api/42/envelope/ HTTP/1.1\r\nHost: h\r\n" AUTH
+                     "POST /api/42/envelope/ HTTP/1.1\r\nHost: h\r\n" INGESTING_AUTH
                      "Content-Length: 300000000\r\nExpect: 100-continue\r\n\r\n",
                      answer, sizeof(answer));
     cr_expect(strstr(answer, "HTTP/1.1 413 ") == answer, "%s", answer);
-    cr_expect_eq(row_count(&t), 0);
-    ingesting_stop(&t);
+    cr_expect_eq(ingesting_rows(&t), 0);
+    cr_expect(ingesting_stop(&t), "all memory was given back");
 }
 
 Test(ingest_handler, a_full_disk_is_503_and_heals)
@@ -256,18 +181,19 @@ Test(ingest_handler, a_full_disk_is_503_and_heals)
     static char answer[4096];
     ingesting_start(&t, MIB(64));
     buffer_init(&body, MIB(4), NULL);
-    put_chunk(&body, 1, 100);
+    ingesting_put_chunk(&body, 1, 100);
     vfs_mem_set_space(t.disk, 1);
-    int status = post(&t, buffer_bytes(&body), AUTH, answer, sizeof(answer));
+    int status = post(&t, buffer_bytes(&body), INGESTING_AUTH, answer, sizeof(answer));
     cr_expect_eq(status, 503, "%s", answer);
     cr_expect(strstr(answer, "X-Sentry-Rate-Limits: 60:profile;") != NULL, "%s", answer);
-    cr_expect_eq(row_count(&t), 0);
+    cr_expect_eq(ingesting_rows(&t), 0);
     cr_expect_eq(metrics_get(t.serving.metrics, METRIC_BATCHES_FAILED), 1);
     vfs_mem_set_space(t.disk, 0);
-    cr_expect_eq(post(&t, buffer_bytes(&body), AUTH, answer, sizeof(answer)), 200, "%s", answer);
-    cr_expect_eq(row_count(&t), 1);
+    cr_expect_eq(post(&t, buffer_bytes(&body), INGESTING_AUTH, answer, sizeof(answer)), 200, "%s",
+                 answer);
+    cr_expect_eq(ingesting_rows(&t), 1);
     buffer_close(&body);
-    ingesting_stop(&t);
+    cr_expect(ingesting_stop(&t), "all memory was given back");
 }
 
 Test(ingest_handler, loopback_names_are_few)
