@@ -49,6 +49,15 @@ static enum err node_append(struct builder *b, uint32_t parent, const struct cal
     return ERR_OK;
 }
 
+/* Strangers choose the times: the ends of all time are further apart than int64 can say. */
+static int64_t duration_ns(int64_t start_ns, int64_t end_ns)
+{
+    int64_t ns;
+    if (__builtin_sub_overflow(end_ns, start_ns, &ns))
+        return end_ns > start_ns ? INT64_MAX : 0;
+    return ns > 0 ? ns : 0;
+}
+
 static struct call_node node_new(const struct profile_frame *f, uint64_t hash, int64_t start_ns,
                                  int64_t end_ns)
 {
@@ -57,7 +66,7 @@ static struct call_node node_new(const struct profile_frame *f, uint64_t hash, i
         .hash = hash,
         .start_ns = start_ns,
         .end_ns = end_ns,
-        .duration_ns = end_ns > start_ns ? end_ns - start_ns : 0,
+        .duration_ns = duration_ns(start_ns, end_ns),
         .sample_count = 1,
         .occurrence = 1,
         .duration_count = end_ns > start_ns,
@@ -71,7 +80,7 @@ static void node_extend(struct call_node *n, int64_t end_ns)
 {
     n->sample_count++;
     n->end_ns = end_ns;
-    n->duration_ns = end_ns - n->start_ns;
+    n->duration_ns = duration_ns(n->start_ns, end_ns);
     n->duration_count = 1;
 }
 
@@ -118,8 +127,10 @@ static enum err add_sample(struct builder *b, uint32_t stack, int64_t start_ns, 
 
 static int64_t sample_ns(const struct profile *p, uint32_t sample)
 {
-    return p->kind == PROFILE_CHUNK ? profile_sample_ns(p, sample)
-                                    : (int64_t)p->sample_time[sample];
+    if (p->kind == PROFILE_CHUNK)
+        return profile_sample_ns(p, sample);
+    uint64_t elapsed_ns = p->sample_time[sample];
+    return elapsed_ns > INT64_MAX ? INT64_MAX : (int64_t)elapsed_ns;
 }
 
 static enum err add_thread(struct builder *b, const struct sample_order *order, uint32_t thread,
@@ -144,8 +155,9 @@ static void compute_self_times(struct call_node *nodes, size_t count)
         struct call_node *n = &nodes[i];
         int64_t below_ns = 0;
         for (uint32_t c = n->first_child; c != CALL_NODE_NONE; c = nodes[c].next_sibling)
-            if (!call_node_in_app(n) || call_node_in_app(&nodes[c]))
-                below_ns += nodes[c].duration_ns;
+            if ((!call_node_in_app(n) || call_node_in_app(&nodes[c])) &&
+                __builtin_add_overflow(below_ns, nodes[c].duration_ns, &below_ns))
+                below_ns = INT64_MAX;
         n->self_ns = n->duration_ns > below_ns ? n->duration_ns - below_ns : 0;
     }
 }

@@ -312,7 +312,7 @@ static struct export_value clip(const struct adding *a, int64_t s_ns, int64_t t_
     int64_t from = s_ns > a->start_ns ? s_ns : a->start_ns;
     int64_t to = t_ns < a->end_ns ? t_ns : a->end_ns;
     bool counts = s_ns >= a->start_ns && s_ns < a->end_ns;
-    uint64_t ns = to > from ? (uint64_t)(to - from) : 0;
+    uint64_t ns = to > from ? (uint64_t)to - (uint64_t)from : 0;
     return (struct export_value){.samples = counts, .ns = ns};
 }
 

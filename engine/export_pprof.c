@@ -78,7 +78,8 @@ static enum err put_header(struct writing *w)
     piece.default_sample_type = period.type;
     if (e->first_ns <= e->last_ns) {
         piece.time_nanos = e->first_ns;
-        piece.duration_nanos = e->last_ns - e->first_ns;
+        if (__builtin_sub_overflow(e->last_ns, e->first_ns, &piece.duration_nanos))
+            piece.duration_nanos = INT64_MAX;
     }
     int64_t comment = 0;
     if (e->comment.len > 0) {

@@ -72,7 +72,7 @@ static void put_run(struct writing *w, uint32_t node, uint64_t ns)
 /* `end_ns`: of the segment before. The time between the two is idle: nobody looked. */
 static void put_segment(struct writing *w, const struct export_segment *segment, int64_t end_ns)
 {
-    put_run(w, 0, (uint64_t)(segment->start_ns - end_ns));
+    put_run(w, 0, (uint64_t)segment->start_ns - (uint64_t)end_ns);
     const struct export_run *runs = (const void *)w->e->runs.data;
     for (uint32_t i = 0; i < segment->run_count; i++)
         put_run(w, runs[segment->first_run + i].node, runs[segment->first_run + i].ns);
@@ -145,9 +145,9 @@ static void write_profile(struct writing *w, uint32_t thread, unsigned lane, int
     json_key(&w->json, "unit");
     json_text(&w->json, "nanoseconds");
     json_key(&w->json, "startValue");
-    json_i64(&w->json, start_ns - w->e->first_ns);
+    json_u64(&w->json, (uint64_t)start_ns - (uint64_t)w->e->first_ns);
     json_key(&w->json, "endValue");
-    json_i64(&w->json, end_ns - w->e->first_ns);
+    json_u64(&w->json, (uint64_t)end_ns - (uint64_t)w->e->first_ns);
     write_runs(w);
     json_end_object(&w->json);
 }

@@ -106,6 +106,17 @@ Test(call_tree, self_time_of_transaction_profiles)
     expect_tree(&h, NULL, "7: a[0-40 40/3](s[0-30 10/2](c[10-30 20/1]))");
 }
 
+Test(call_tree, times_beyond_all_time_end_with_it)
+{
+    struct hand_profile h;
+    static const char *const stacks[] = {"0", "0", "0", "1", "1"};
+    static const double times[] = {5, 10, 0x1p63, 0x1.8p63, 0x1.9p63};
+    make(&h, stacks, times, 5);
+    expect_tree(&h, "7",
+                "7: a[5-9223372036854775807 9223372036854775802/3]"
+                "b[9223372036854775807-9223372036854775807 0/1 none]");
+}
+
 Test(call_tree, chunks_are_in_unix_time_and_without_self_time)
 {
     struct hand_profile h;

@@ -155,3 +155,24 @@ Test(export_speedscope, a_reused_thread_id_is_another_thread)
             "2000000000") "\"samples\":[[0]],\"weights\":[2000000000]}],\"activeProfileIndex\":0,"
                           "\"shared\":{\"frames\":[{\"name\":\"a\"}]}}");
 }
+
+Test(export_speedscope, the_ends_of_time_are_far_apart)
+{
+    struct hand_profile h;
+    hand_profile_init(&h, PROFILE_TRANSACTION, "java");
+    h.profile.timestamp_ns = -INT64_MAX;
+    hand_frame(&h, (struct hand_frame){.function = "a"});
+    hand_stack(&h, "0");
+    uint32_t thread = hand_thread(&h, "1", NULL);
+    hand_sample(&h, thread, 0, 0);
+    hand_sample(&h, thread, 0, 1);
+    h.sample_time[1] = UINT64_MAX;
+    struct hand_part part = {.profile = &h};
+    struct export_options options = {.name = BYTES("n")};
+    expect_file(
+        &options, &part, 1,
+        HEAD "\"name\":\"n\",\"profiles\":[" PROFILE(
+            "1", "0",
+            "18446744073709551614") "\"samples\":[[0]],\"weights\":[18446744073709551614]}],\"activeProfileIndex\":0,"
+                                    "\"shared\":{\"frames\":[{\"name\":\"a\"}]}}");
+}
