@@ -169,10 +169,9 @@ Test(export_speedscope, the_ends_of_time_are_far_apart)
     h.sample_time[1] = UINT64_MAX;
     struct hand_part part = {.profile = &h};
     struct export_options options = {.name = BYTES("n")};
-    expect_file(
-        &options, &part, 1,
-        HEAD "\"name\":\"n\",\"profiles\":[" PROFILE(
-            "1", "0",
-            "18446744073709551614") "\"samples\":[[0]],\"weights\":[18446744073709551614]}],\"activeProfileIndex\":0,"
-                                    "\"shared\":{\"frames\":[{\"name\":\"a\"}]}}");
+    static const char *const expected = HEAD "\"name\":\"n\",\"profiles\":[" PROFILE(
+        "thread 1", "0",
+        "18446744073709551614") "\"samples\":[[0]],\"weights\":[18446744073709551614]}],\"activeProfileIndex\":0,"
+                                "\"shared\":{\"frames\":[{\"name\":\"a\"}]}}";
+    expect_file(&options, &part, 1, expected);
 }
