@@ -95,7 +95,8 @@
 #define FACTS_SIZE_MAX   MIB(8)  /* of one record: seven texts of at most 1 MiB each */
 #define LOG_SIZE_DEFAULT MIB(64) /* a closed log; start-up verifies the last one in full */
 #define LOG_SIZE_MAX     (MIB(1) << 10) /* offsets in the index are 32 bits; one batch beyond fits */
-#define BATCH_SIZE_MAX   MIB(512)       /* one group commit, facts and blocks */
+#define INDEX_SHARE      2        /* of the memory for requests, 1 / this: the rest stays theirs */
+#define BATCH_SIZE_MAX   MIB(512) /* one group commit, facts and blocks */
 #define BATCH_RECORD_MAX (KIB(1) << 6)
 
 #endif

@@ -56,22 +56,38 @@ static void fill_from(const struct id_table *t, struct id_slots *to, const struc
     }
 }
 
+static size_t slots_for(const struct id_table *t, size_t extra)
+{
+    const struct id_slots *slots = atomic_load_explicit(&t->slots, memory_order_relaxed);
+    size_t wanted = slots == NULL ? SLOTS_FIRST : slots->mask + 1;
+    while (wanted - wanted / 4 < t->count + extra)
+        wanted *= 2;
+    return wanted;
+}
+
+size_t id_table_growth(const struct id_table *t, size_t extra)
+{
+    const struct id_slots *slots = atomic_load_explicit(&t->slots, memory_order_relaxed);
+    size_t wanted = slots_for(t, extra);
+    if (slots != NULL && wanted == slots->mask + 1)
+        return 0;
+    return sizeof *slots + wanted * sizeof slots->slot[0];
+}
+
 enum err id_table_reserve(struct id_table *t, size_t extra, struct retired *retired,
                           uint64_t generation)
 {
     struct id_slots *slots = atomic_load_explicit(&t->slots, memory_order_relaxed);
-    size_t room = slots == NULL ? 0 : slots->mask + 1;
-    size_t wanted = room == 0 ? SLOTS_FIRST : room;
-    while (wanted - wanted / 4 < t->count + extra)
-        wanted *= 2;
-    if (wanted == room)
+    size_t bytes = id_table_bytes(t);
+    size_t wanted = slots_for(t, extra);
+    if (slots != NULL && wanted == slots->mask + 1)
         return ERR_OK;
     struct id_slots *grown = slots_create(wanted);
     if (grown == NULL)
         return ERR_NOMEM;
     fill_from(t, grown, slots);
     atomic_store_explicit(&t->slots, grown, memory_order_release);
-    retired_add(retired, slots, generation);
+    retired_add(retired, slots, bytes, generation);
     return ERR_OK;
 }
 

@@ -31,6 +31,8 @@ void id_table_close(struct id_table *t);
 /* Takes one place in `retired`, reserved by the caller. */
 enum err id_table_reserve(struct id_table *t, size_t extra, struct retired *retired,
                           uint64_t generation) MUST_CHECK;
+/* How many bytes that would allocate. */
+size_t id_table_growth(const struct id_table *t, size_t extra);
 /* ID_NONE when the key is not there. */
 uint32_t id_table_find(const struct id_table *t, uint64_t hash, const void *key);
 /* The key leads to `id` from now on. */

@@ -166,13 +166,15 @@ static void init_parts(struct log_index *ix)
     id_table_init(&ix->by_source, ix, hash_of_source, source_equals);
 }
 
-enum err log_index_create(struct log_index **ret)
+enum err log_index_create(struct mem_budget *budget, struct log_index **ret)
 {
     struct log_index *ix = mem_zalloc(sizeof *ix);
     if (ix == NULL)
         return ERR_NOMEM;
     ix->hash_seed = hash_seed();
     ix->generation = 1;
+    mem_account_init(&ix->account, budget, SIZE_MAX);
+    mem_account_init(&ix->waiting_account, budget, SIZE_MAX);
     init_parts(ix);
     enum err rc = text_pool_init(&ix->texts, ix->hash_seed);
     if (rc == ERR_OK && pthread_mutex_init(&ix->lock, NULL) != 0)
@@ -199,6 +201,7 @@ void log_index_destroy(struct log_index *ix)
         mem_free(spare);
     }
     retired_close(&ix->retired);
+    retired_close(&ix->waiting);
     id_table_close(&ix->by_key);
     id_table_close(&ix->by_id);
     id_table_close(&ix->by_run);
@@ -212,7 +215,14 @@ void log_index_destroy(struct log_index *ix)
     stable_array_close(&ix->runs);
     stable_array_close(&ix->sources);
     (void)pthread_mutex_destroy(&ix->lock);
+    mem_account_close(&ix->account);
+    mem_account_close(&ix->waiting_account);
     mem_free(ix);
+}
+
+void log_index_set_limit(struct log_index *ix, size_t bytes_max)
+{
+    ix->account.max = bytes_max;
 }
 
 /* ---- reserving ---- */
@@ -226,24 +236,6 @@ static void link_texts(const struct link *link, struct bytes ret[LINK_TEXT_COUNT
     ret[LINK_ENVIRONMENT] = link->environment;
     ret[LINK_RELEASE] = link->release;
     ret[LINK_PLATFORM] = link->platform;
-}
-
-static enum err reserve_texts(struct log_index *ix, const struct bytes *texts, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        TRY(retired_reserve(&ix->retired, 1));
-        TRY(text_pool_add(&ix->texts, texts[i], &ix->retired, ix->generation));
-    }
-    return ERR_OK;
-}
-
-static enum err reserve_record_texts(struct log_index *ix, const struct record *r)
-{
-    if (r->kind != RECORD_LINK)
-        return reserve_texts(ix, r->text, TEXT_COUNT);
-    struct bytes texts[LINK_TEXT_COUNT];
-    link_texts(&r->link, texts);
-    return reserve_texts(ix, texts, LINK_TEXT_COUNT);
 }
 
 static enum err reserve_row_tables(struct log_index *ix, size_t rows)
@@ -284,6 +276,85 @@ static enum err reserve_spares(struct log_index *ix, size_t count)
     return retired_reserve(&ix->retired, count * RUN_MERGE_MAX);
 }
 
+/* Pages of the arrays that no item was put into were never touched: they are not in use. */
+static size_t bytes_of_index(const struct log_index *ix)
+{
+    return ix->row_count * ix->rows.item_size + ix->extra_count * ix->extras.item_size +
+           ix->link_count * ix->links.item_size + ix->run_count * ix->runs.item_size +
+           ix->source_count * ix->sources.item_size + text_pool_bytes(&ix->texts) +
+           id_table_bytes(&ix->by_key) + id_table_bytes(&ix->by_id) + id_table_bytes(&ix->by_run) +
+           id_table_bytes(&ix->by_span) + id_table_bytes(&ix->by_trace) +
+           id_table_bytes(&ix->by_source) + (size_t)ix->run_bytes +
+           ix->spare_count * run_piece_bytes(1);
+}
+
+/* Give back what was reserved and not needed. More in use than held cannot be, or is too late. */
+static void settle_account(struct log_index *ix)
+{
+    size_t used = bytes_of_index(ix) + ix->retired.bytes;
+    if (ix->account.held > used)
+        mem_account_release(&ix->account, ix->account.held - used);
+    else
+        (void)!mem_account_reserve(&ix->account, used - ix->account.held);
+}
+
+/* Either kind has as many. */
+static_assert((int)TEXT_COUNT == (int)LINK_TEXT_COUNT, "texts of a record");
+
+static const struct bytes *texts_of(const struct record *r, struct bytes of_link[LINK_TEXT_COUNT])
+{
+    if (r->kind != RECORD_LINK)
+        return r->text;
+    link_texts(&r->link, of_link);
+    return of_link;
+}
+
+static size_t growth_of_texts(const struct log_index *ix, const struct record *records,
+                              size_t count)
+{
+    size_t fresh = 0;
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct bytes of_link[LINK_TEXT_COUNT];
+        const struct bytes *texts = texts_of(&records[i], of_link);
+        for (size_t k = 0; k < TEXT_COUNT; k++) {
+            if (text_pool_find(&ix->texts, texts[k]) != ID_NONE)
+                continue;
+            fresh++;
+            size += texts[k].len;
+        }
+    }
+    return fresh == 0 ? 0 : text_pool_growth(&ix->texts, fresh, size);
+}
+
+/* What these records add at most, merging of runs apart. */
+static size_t growth(const struct log_index *ix, const struct record *records, size_t count,
+                     size_t links, size_t extras)
+{
+    size_t rows = count - links;
+    size_t bytes = rows * (ix->rows.item_size + ix->sources.item_size) +
+                   extras * ix->extras.item_size + links * ix->links.item_size +
+                   count * (ix->runs.item_size + run_piece_bytes(1)) +
+                   id_table_growth(&ix->by_run, count) + growth_of_texts(ix, records, count);
+    if (rows > 0)
+        bytes += id_table_growth(&ix->by_key, rows) + id_table_growth(&ix->by_id, rows) +
+                 id_table_growth(&ix->by_source, rows);
+    if (links > 0)
+        bytes += id_table_growth(&ix->by_span, links) + id_table_growth(&ix->by_trace, links);
+    return bytes;
+}
+
+static enum err reserve_record_texts(struct log_index *ix, const struct record *r)
+{
+    struct bytes of_link[LINK_TEXT_COUNT];
+    const struct bytes *texts = texts_of(r, of_link);
+    for (size_t i = 0; i < TEXT_COUNT; i++) {
+        TRY(retired_reserve(&ix->retired, 1));
+        TRY(text_pool_add(&ix->texts, texts[i], &ix->retired, ix->generation));
+    }
+    return ERR_OK;
+}
+
 enum err log_index_reserve(struct log_index *ix, const struct record *records, size_t count)
 {
     size_t links = 0;
@@ -291,8 +362,12 @@ enum err log_index_reserve(struct log_index *ix, const struct record *records, s
     for (size_t i = 0; i < count; i++) {
         links += records[i].kind == RECORD_LINK;
         extras += records[i].kind == RECORD_TRANSACTION;
-        TRY(reserve_record_texts(ix, &records[i]));
     }
+    settle_account(ix);
+    if (mem_account_reserve(&ix->account, growth(ix, records, count, links, extras)) != ERR_OK)
+        return ERR_BUSY;
+    for (size_t i = 0; i < count; i++)
+        TRY(reserve_record_texts(ix, &records[i]));
     size_t rows = count - links;
     if (rows >= ID_NONE - ix->row_count || links >= ID_NONE - ix->link_count)
         return ERR_LIMIT;
@@ -368,8 +443,17 @@ static void add_to_run(struct log_index *ix, struct index_key key, struct run_en
     }
     struct run_piece *spare = ix->spares;
     struct run_piece *others = spare->next;
-    ix->run_bytes += run_add(&index_run(ix, id)->run, entry, &spare, &ix->retired, ix->generation,
+    struct run *run = &index_run(ix, id)->run;
+    size_t merging = 2 * run_bytes(run) + run_piece_bytes(2);
+    struct retired none = {0}; /* no room to retire: pieces stay apart */
+    bool may_merge = mem_account_reserve(&ix->account, merging) == ERR_OK;
+    size_t retired = ix->retired.bytes;
+    ptrdiff_t more = run_add(run, entry, &spare, may_merge ? &ix->retired : &none, ix->generation,
                              ix, key.kind == RECORD_LINK ? end_of_link : end_of_row);
+    ix->run_bytes += more;
+    retired = ix->retired.bytes - retired;
+    if (may_merge && more + (ptrdiff_t)retired < (ptrdiff_t)merging)
+        mem_account_release(&ix->account, (size_t)((ptrdiff_t)merging - more - (ptrdiff_t)retired));
     if (spare == NULL) {
         ix->spares = others;
         ix->spare_count--;
@@ -522,14 +606,27 @@ bool log_index_find_content(const struct log_index *ix, const struct record *rec
 
 /* ---- publishing ---- */
 
-static uint64_t bytes_of_index(const struct log_index *ix)
+/* From the writer to those who still look at it; without memory for the list it waits for the next
+ * publish. Under the lock. */
+static void hand_over_retired(struct log_index *ix)
 {
-    return stable_array_bytes(&ix->rows) + stable_array_bytes(&ix->extras) +
-           stable_array_bytes(&ix->links) + stable_array_bytes(&ix->runs) +
-           stable_array_bytes(&ix->sources) + text_pool_bytes(&ix->texts) +
-           id_table_bytes(&ix->by_key) + id_table_bytes(&ix->by_id) + id_table_bytes(&ix->by_run) +
-           id_table_bytes(&ix->by_span) + id_table_bytes(&ix->by_trace) +
-           id_table_bytes(&ix->by_source) + (uint64_t)ix->run_bytes;
+    size_t bytes = ix->retired.bytes;
+    if (!retired_move(&ix->retired, &ix->waiting))
+        return;
+    if (bytes > ix->account.held)
+        bytes = ix->account.held;
+    mem_account_move(&ix->account, &ix->waiting_account, bytes);
+}
+
+/* What no snapshot can reach any more, for retired_free_list. Under the lock. */
+static void *take_dead(struct log_index *ix)
+{
+    uint64_t oldest = ix->oldest == NULL ? ix->generation : ix->oldest->generation;
+    void *dead = retired_take_before(&ix->waiting, oldest);
+    struct mem_account *account = &ix->waiting_account;
+    if (account->held > ix->waiting.bytes)
+        mem_account_release(account, account->held - ix->waiting.bytes);
+    return dead;
 }
 
 void log_index_publish(struct log_index *ix)
@@ -544,9 +641,11 @@ void log_index_publish(struct log_index *ix)
     ix->published_runs = (uint32_t)ix->run_count;
     ix->stats = stats;
     ix->generation++;
-    uint64_t oldest = ix->oldest == NULL ? ix->generation : ix->oldest->generation;
+    hand_over_retired(ix);
+    void *dead = take_dead(ix);
     (void)pthread_mutex_unlock(&ix->lock);
-    retired_free_before(&ix->retired, oldest);
+    retired_free_list(dead);
+    settle_account(ix);
 }
 
 void log_index_get_stats(struct log_index *ix, struct log_index_stats *ret)
@@ -594,6 +693,8 @@ void snapshot_release(struct snapshot *snap)
         ix->newest = snap->older;
     else
         snap->newer->older = snap->older;
+    void *dead = take_dead(ix);
     (void)pthread_mutex_unlock(&ix->lock);
+    retired_free_list(dead);
     mem_free(snap);
 }

@@ -4,7 +4,7 @@
  * Owns:    all its memory. Texts are kept once; rows that agree in their tags share them.
  * Threads: one writer (reserve, add, publish); readers see through a snapshot and take no lock
  *          while reading. Taking and giving back a snapshot, and publishing, is one short lock.
- * Errors:  only reserve can fail. After it, adding the same records cannot, so that what is on
+ * Errors:  only reserve can fail (ERR_NOMEM, ERR_BUSY, ERR_LIMIT). After it, adding the same records cannot, so that what is on
  *          the device is always in the index too.
  * Cost:    about 160 bytes a row: itself 112, its place in a run 20 to 40, tables; a profiler with
  *          one row about 60 more. A link takes about 200 and its texts.
@@ -19,6 +19,7 @@
 #ifndef HEARTH_STORAGE_LOG_INDEX_H
 #define HEARTH_STORAGE_LOG_INDEX_H
 
+#include "base/mem.h"
 #include "storage/record.h"
 
 struct log_index;
@@ -30,10 +31,13 @@ struct log_place {
     uint32_t block_size;
 };
 
-enum err log_index_create(struct log_index **ret) MUST_CHECK;
+/* What it uses is reserved from `budget` before it grows; NULL: it may grow freely. */
+enum err log_index_create(struct mem_budget *budget, struct log_index **ret) MUST_CHECK;
+/* From now on reserve refuses what would make it larger than that. */
+void log_index_set_limit(struct log_index *ix, size_t bytes_max);
 void log_index_destroy(struct log_index *ix); /* no snapshot is left; NULL is fine */
 
-/* Room for these records and whatever they bring with them. */
+/* Room for these records and whatever they bring with them. ERR_BUSY: the budget has none. */
 enum err log_index_reserve(struct log_index *ix, const struct record *records,
                            size_t count) MUST_CHECK;
 /* Of records that were reserved since the last publish. True when it replaced an older one. */
@@ -56,7 +60,7 @@ struct log_index_stats {
     uint64_t rows; /* visible ones */
     uint64_t links;
     uint64_t replaced;
-    uint64_t bytes;
+    uint64_t bytes; /* in use */
 };
 void log_index_get_stats(struct log_index *ix, struct log_index_stats *ret);
 

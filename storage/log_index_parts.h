@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/mem.h"
 #include "storage/log_index.h"
 #include "storage/run.h"
 #include "storage/text_pool.h"
@@ -105,7 +106,8 @@ struct log_index {
     struct id_table by_source;
     struct run_piece *spares; /* of one id each, linked by `next` */
     size_t spare_count;
-    struct retired retired;
+    struct retired retired;     /* since the last publish */
+    struct mem_account account; /* holds at least what is in use */
     uint64_t hash_seed;
 
     /* the writer's; readers know those of their snapshot */
@@ -126,6 +128,8 @@ struct log_index {
     struct log_index_stats stats;
     struct snapshot *oldest;
     struct snapshot *newest;
+    struct retired waiting; /* for snapshots to go */
+    struct mem_account waiting_account;
 };
 
 struct snapshot {

@@ -136,7 +136,8 @@ static enum err add_records(struct recovery *r, size_t count, bool verified, uin
 {
     enum err rc = log_index_reserve(r->index, r->records, count);
     if (rc != ERR_OK)
-        return err_set(info, rc, "no room in the index");
+        return err_set(info, rc, "no room in the index%s",
+                       rc == ERR_BUSY ? ": it needs more than --memory-max grants" : "");
     for (size_t i = 0; i < count; i++) {
         struct log_place place = {
             .log = r->log, .offset = (uint32_t)*offset, .block_size = r->records[i].block_size};

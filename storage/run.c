@@ -8,6 +8,11 @@
 #define PIECE_ENTRY_SIZE (2 * sizeof(int64_t) + sizeof(uint32_t))
 #define PIECE_COUNT_MAX  (UINT32_MAX / 2)
 
+size_t run_piece_bytes(uint32_t capacity)
+{
+    return sizeof(struct run_piece) + capacity * PIECE_ENTRY_SIZE;
+}
+
 struct run_piece *run_piece_create(uint32_t capacity)
 {
     size_t size;
@@ -156,7 +161,7 @@ static struct run_piece *merge_newest(struct run_piece *newest, struct run_entry
     merged->next = piece;
     for (uint32_t i = 0; i < count; i++) { /* readers may still follow their links */
         struct run_piece *next = newest->next;
-        retired_add(retired, newest, generation);
+        retired_add(retired, newest, run_piece_bytes(newest->capacity), generation);
         newest = next;
     }
     return merged;
@@ -166,7 +171,7 @@ size_t run_bytes(const struct run *r)
 {
     size_t bytes = 0;
     for (const struct run_piece *piece = run_newest(r); piece != NULL; piece = piece->next)
-        bytes += sizeof *piece + piece->capacity * PIECE_ENTRY_SIZE;
+        bytes += run_piece_bytes(piece->capacity);
     return bytes;
 }
 

@@ -55,6 +55,7 @@ struct run_entry {
 };
 
 struct run_piece *run_piece_create(uint32_t capacity) MUST_CHECK;
+size_t run_piece_bytes(uint32_t capacity);
 void run_close(struct run *r);
 size_t run_bytes(const struct run *r);
 

@@ -26,6 +26,7 @@ void stable_array_init(struct stable_array *a, size_t item_size);
 void stable_array_close(struct stable_array *a);
 /* Room for items 0 .. count - 1. */
 enum err stable_array_reserve(struct stable_array *a, size_t count) MUST_CHECK;
+/* Reserved; pages of the system are touched as items are. */
 size_t stable_array_bytes(const struct stable_array *a);
 
 /* `at` must have been reserved. */

@@ -94,16 +94,19 @@ static enum err adopt_logs(struct store *s, struct recovered *found)
     return ERR_OK;
 }
 
-static enum err open_parts(struct store *s, bool must_exist, struct errinfo *info)
+static enum err open_parts(struct store *s, const struct store_options *options,
+                           struct errinfo *info)
 {
-    TRY(find_folder(s, must_exist, info));
+    TRY(find_folder(s, options->must_exist, info));
     TRY(lock_folder(s, info));
-    if (log_index_create(&s->index) != ERR_OK)
+    if (log_index_create(options->mem_budget, &s->index) != ERR_OK)
         return err_set(info, ERR_NOMEM, "store: out of memory");
     struct recovered found = {0};
     TRY(recovery_run(s->vfs, s->dir, s->read_only, s->index, &found, info));
     enum err rc = adopt_logs(s, &found);
     recovered_close(&found);
+    if (options->mem_budget != NULL)
+        log_index_set_limit(s->index, options->mem_budget->max / INDEX_SHARE);
     return rc == ERR_OK ? ERR_OK : err_set(info, rc, "store: out of memory");
 }
 
@@ -148,7 +151,7 @@ enum err store_open(const struct store_options *options, struct store **ret, str
     struct store *s = store_new(options);
     if (s == NULL)
         return err_set(info, ERR_NOMEM, "store: out of memory");
-    enum err rc = open_parts(s, options->must_exist, info);
+    enum err rc = open_parts(s, options, info);
     if (rc != ERR_OK) {
         store_free(s);
         return rc;
@@ -362,7 +365,8 @@ static enum err write_batch(struct store *s, const struct batch *b, struct errin
 {
     enum err rc = log_index_reserve(s->index, b->records, b->count);
     if (rc != ERR_OK)
-        return err_set(info, rc, "store: no room in the index for %zu records", b->count);
+        return err_set(info, rc, "store: no room in the index for %zu records%s", b->count,
+                       rc == ERR_BUSY ? ", it has its share of the memory" : "");
     TRY(ready_log(s, info));
     uint64_t offset = 0;
     bool sync = s->durability == DURABILITY_BATCH;

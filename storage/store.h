@@ -39,6 +39,8 @@ struct store_options {
     bool must_exist;     /* refuse to make the folder (tools) */
     bool read_only;      /* change nothing on disk; others may read too, a server may not run */
     size_t log_size_max; /* a log is closed beyond this; 0: default */
+    struct mem_budget *mem_budget; /* borrowed; what the index uses comes from here, at most the
+                                      INDEX_SHAREth part of it while appending. NULL: no ceiling */
 };
 
 struct store;
@@ -94,7 +96,8 @@ enum err record_encode_profile(const struct profile *p, struct buffer *out,
 enum err record_encode_link(const struct link *link, struct buffer *out,
                             struct errinfo *info) MUST_CHECK;
 
-/* Append encoded records as one batch: all are durable and visible on ERR_OK, none otherwise. */
+/* Append encoded records as one batch: all are durable and visible on ERR_OK, none otherwise.
+ * ERR_BUSY: the index has no room in the memory budget. */
 enum err store_append(struct store *s, const struct bytes *records, size_t count,
                       struct errinfo *info) MUST_CHECK;
 

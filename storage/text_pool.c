@@ -125,5 +125,11 @@ uint32_t text_pool_tag_from(const struct text_pool *p, uint32_t id)
 
 size_t text_pool_bytes(const struct text_pool *p)
 {
-    return p->bytes + stable_array_bytes(&p->texts) + id_table_bytes(&p->table);
+    return p->bytes + p->count * p->texts.item_size + id_table_bytes(&p->table);
+}
+
+size_t text_pool_growth(const struct text_pool *p, size_t count, size_t total_size)
+{
+    return count * (p->texts.item_size + sizeof(struct text_piece)) + total_size +
+           (total_size / PIECE_SIZE + 1) * 2 * PIECE_SIZE + id_table_growth(&p->table, count);
 }

@@ -30,6 +30,8 @@ uint32_t text_pool_find(const struct text_pool *p, struct bytes text); /* ID_NON
 struct bytes text_pool_get(const struct text_pool *p, uint32_t id);
 void text_pool_mark_tag(struct text_pool *p, uint32_t id, uint32_t row);
 uint32_t text_pool_tag_from(const struct text_pool *p, uint32_t id); /* ID_NONE: no tag */
-size_t text_pool_bytes(const struct text_pool *p);
+size_t text_pool_bytes(const struct text_pool *p);                   /* in use */
+/* What that many new texts add at most. */
+size_t text_pool_growth(const struct text_pool *p, size_t count, size_t total_size);
 
 #endif

@@ -111,7 +111,8 @@ static enum err open_parts(struct serve *s, struct errinfo *info)
     s->app.budget = &s->budget;
     TRY(metrics_create(&hearth_routes, &s->metrics));
     s->app.metrics = s->metrics;
-    struct store_options store = {.vfs = s->app.vfs, .dir = c->data, .durability = c->durability};
+    struct store_options store = {
+        .vfs = s->app.vfs, .dir = c->data, .durability = c->durability, .mem_budget = &s->budget};
     TRY(store_open(&store, &s->app.store, info));
     TRY(ensure_first_key(s, info));
     TRY(key_watch_create(s->app.vfs, c->data, s->metrics, &s->keys, info));
