@@ -9,7 +9,6 @@
 #include "base/timestamp.h"
 
 #define FILE_NAME        "keys"
-#define FILE_SIZE_MAX    MIB(64) /* half a million keys */
 #define PATH_SIZE        4096
 #define ORGANIZATION_OWN 1 /* of projects whose key says nothing else */
 
@@ -101,9 +100,9 @@ static enum err read_open_file(struct vfs *vfs, struct vfs_file *f, struct buffe
 {
     uint64_t size;
     TRY(vfs->size(vfs, f, &size, info));
-    if (size > FILE_SIZE_MAX)
+    if (size > KEYS_FILE_MAX)
         return err_set(info, ERR_CORRUPT, "keys: %" PRIu64 " bytes, expected at most %zu", size,
-                       FILE_SIZE_MAX);
+                       KEYS_FILE_MAX);
     if (size == 0)
         return ERR_OK;
     void *to = buffer_extend(text, (size_t)size);
@@ -230,7 +229,7 @@ static enum err make_ring(struct bytes entries, struct keyring **ret, struct err
 enum err keyring_load(struct vfs *vfs, const char *dir, struct keyring **ret, struct errinfo *info)
 {
     struct buffer text, entries;
-    buffer_init(&text, FILE_SIZE_MAX, NULL);
+    buffer_init(&text, KEYS_FILE_MAX, NULL);
     buffer_init(&entries, SIZE_MAX, NULL);
     enum err rc = read_file(vfs, dir, &text, info);
     if (rc == ERR_OK)
@@ -303,7 +302,7 @@ static enum err write_ring(struct vfs *vfs, const char *dir, const struct keyrin
                            const struct keyring_entry *extra, struct errinfo *info)
 {
     struct buffer text;
-    buffer_init(&text, FILE_SIZE_MAX, NULL);
+    buffer_init(&text, KEYS_FILE_MAX, NULL);
     for (size_t i = 0; i < k->count; i++)
         print_line(&k->entries[i], &text);
     if (extra != NULL)

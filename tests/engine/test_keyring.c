@@ -2,6 +2,8 @@
 
 #include <criterion/criterion.h>
 
+#include "base/buffer.h"
+#include "base/limits.h"
 #include "engine/keyring.h"
 #include "tests/support/file.h"
 #include "tests/support/tmpdir.h"
@@ -114,5 +116,30 @@ Test(keyring, says_which_line_it_cannot_read)
             cr_expect_not_null(strstr(info.text, cases[i].where), "%s", info.text);
         keyring_destroy(rc == ERR_OK ? k : NULL);
     }
+    tmpdir_remove(&dir);
+}
+
+Test(keyring, does_not_outgrow_what_a_server_reads)
+{
+    struct tmpdir dir = tmpdir_make();
+    struct buffer text;
+    char path[TMPDIR_PATH_SIZE + 8];
+    tmpdir_path(&dir, "keys", path, sizeof(path));
+    buffer_init(&text, KEYS_FILE_MAX, NULL);
+    buffer_put(&text, BYTES(KEY " project=1 created=2026-11-22T08:00:00Z\n"));
+    while (text.len < KEYS_FILE_MAX)
+        buffer_put_u8(&text, '\n');
+    cr_assert(file_write(path, buffer_bytes(&text)));
+    cr_assert_eq(add(&dir, 1, 1, 1, false), ERR_OK, "blank lines go");
+
+    buffer_clear(&text);
+    while (text.len < KEYS_FILE_MAX - 100)
+        buffer_put(&text, BYTES(KEY " project=1 organization=1 created=2026-11-22T08:00:00Z\n"));
+    cr_assert(file_write(path, buffer_bytes(&text)));
+    cr_expect_eq(add(&dir, 1, 1, 1, false), ERR_LIMIT);
+    struct keyring *k = load(&dir);
+    cr_expect_null(keyring_find(k, key_of(1)));
+    keyring_destroy(k);
+    buffer_close(&text);
     tmpdir_remove(&dir);
 }
