@@ -309,3 +309,51 @@ Test(own_handler, any_failed_allocation_is_a_503)
     }
     query_store_close(&q);
 }
+
+/* Clocks are wrong in the field: profiles of 1678 and of 2262 in one answer. */
+Test(own_handler, profiles_at_both_ends_of_time)
+{
+    static const int64_t moments[] = {INT64_MIN + 5, -1500000000, 0, INT64_MAX - 50000000005};
+    static const char *const targets[] = {
+        "projects",
+        "projects/2/chunks",
+        "projects/2/profilers",
+        "projects/2/transactions",
+        "projects/2/flamegraph",
+        "projects/2/flamegraph?threads=separate",
+        "projects/2/flamegraph?format=folded&unit=microseconds",
+        "projects/2/flamegraph?format=speedscope",
+        "projects/2/flamegraph?format=pprof",
+        "projects/2/functions",
+        "projects/2/usage",
+        "projects/2/usage?buckets=1",
+        "projects/2/usage?buckets=10000",
+        "projects/2/flamechart?profile_id=ab000000000000000000000000000001",
+        "projects/2/profiles/ab000000000000000000000000000001",
+        "projects/2/profiles/ab000000000000000000000000000009",
+    };
+    struct query_store q;
+
+    query_store_open(&q);
+    for (uint32_t i = 0; i < 4; i++) {
+        static struct hand_profile h;
+        hand_profile_init(&h, PROFILE_TRANSACTION, "python");
+        h.profile.id = query_id(1 + i);
+        h.profile.timestamp_ns = moments[i];
+        hand_frame(&h, (struct hand_frame){.function = "f"});
+        uint32_t thread = hand_thread(&h, "1", NULL);
+        uint32_t stack = hand_stack(&h, "0");
+        hand_sample(&h, thread, stack, 0);
+        hand_sample(&h, thread, stack, 1e9);
+        query_store_add(&q, &h.profile);
+    }
+    add_chunk(&q, 9, 0.25);
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+        struct own_answer a = own_api_get(&q, targets[i]);
+        cr_assert_eq(a.status, 200, "%s: %.*s", targets[i], (int)a.body.len, a.body.data);
+    }
+    struct own_answer a = own_api_get(&q, "projects/2/flamegraph");
+    assert_member(&a, "total_ns", "6000000000");
+    assert_member(&a, "coverage.first", "-9223372036.854775803");
+    query_store_close(&q);
+}
