@@ -1,7 +1,6 @@
 /* own_handler.c - the routes of the own API: parameters, a snapshot, an engine call, JSON. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "api/app.h"
 #include "api/handlers.h"
@@ -9,6 +8,7 @@
 #include "api/own_json.h"
 #include "api/query_params.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "engine/sample_sort.h"
 #include "engine/selection_export.h"
 
@@ -208,8 +208,9 @@ static void coverage_sum(struct coverage *sum, const struct coverage *c)
     sum->any = true;
 }
 
-static int profiler_row_compare(const void *left, const void *right)
+static int profiler_row_compare(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct profiler_row *a = left;
     const struct profiler_row *b = right;
 
@@ -235,7 +236,7 @@ static enum err profilers_gaps(struct asking *a, struct profiler_rows *p)
     struct span_ns window = {s->has_start ? s->window.start_ns : p->coverage.first_ns,
                              s->has_end ? s->window.end_ns : p->coverage.last_ns};
 
-    span_list_unite(&p->covered);
+    TRY(span_list_unite(&p->covered, a->c->account));
     if (p->coverage.any || (s->has_start && s->has_end))
         TRY(span_list_add(&asked, window, a->c->arena));
     TRY(span_list_subtract(&asked, &p->covered, a->c->arena, &gaps));
@@ -266,12 +267,11 @@ static enum err profilers_find(struct asking *a, struct profiler_rows *p)
         coverage_sum(&p->coverage, &row->coverage);
         p->count++;
         if (p->covered.count - p->united > UNITE_AFTER) {
-            span_list_unite(&p->covered);
+            TRY(span_list_unite(&p->covered, a->c->account));
             p->united = p->covered.count;
         }
     }
-    if (p->count > 1)
-        qsort(p->rows, p->count, sizeof(*p->rows), profiler_row_compare);
+    TRY(sort_array(a->c->account, p->rows, p->count, sizeof(*p->rows), profiler_row_compare, NULL));
     return profilers_gaps(a, p);
 }
 

@@ -1,6 +1,6 @@
 #include <inttypes.h>
-#include <stdlib.h>
 
+#include "base/sort.h"
 #include "engine/export_table.h"
 
 /* Lines are sorted by their bytes without holding them all: the tree of stacks is walked, and at
@@ -27,8 +27,9 @@ static int item_byte(const struct item *item, struct bytes label, size_t at)
     return at == label.len && item->is_below ? ';' : -1;
 }
 
-static int compare_items(const void *left, const void *right)
+static int compare_items(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct item *a = left;
     const struct item *b = right;
     if (a->parent != b->parent)
@@ -100,7 +101,8 @@ static enum err make_plan(struct plan *plan, struct arena *arena)
         if (below[node])
             plan->items[plan->item_count++] = (struct item){e, parent, node, true};
     }
-    qsort(plan->items, plan->item_count, sizeof(plan->items[0]), compare_items);
+    TRY(sort_array(e->account, plan->items, plan->item_count, sizeof(plan->items[0]), compare_items,
+                   NULL));
     size_t at = 0;
     for (uint32_t node = 0; node <= e->nodes.count; node++) {
         while (at < plan->item_count && plan->items[at].parent < node)

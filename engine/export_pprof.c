@@ -1,7 +1,6 @@
-#include <stdlib.h>
-
 #include <libdeflate.h>
 
+#include "base/sort.h"
 #include "engine/export_table.h"
 #include "engine/pprof.pb-c.h"
 
@@ -153,8 +152,9 @@ struct ranked_row {
     uint32_t row;
 };
 
-static int compare_rows(const void *left, const void *right)
+static int compare_rows(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct ranked_row *a = left;
     const struct ranked_row *b = right;
     if (a->rank != b->rank)
@@ -172,7 +172,7 @@ static enum err put_samples(struct writing *w, struct arena *arena)
         return arena->failed;
     for (uint32_t row = 1; row <= count; row++)
         sorted[row - 1] = (struct ranked_row){ranks[export_row_at(w->e, row).thread], row};
-    qsort(sorted, count, sizeof(sorted[0]), compare_rows);
+    TRY(sort_array(w->e->account, sorted, count, sizeof(sorted[0]), compare_rows, NULL));
     for (size_t i = 0; i < count; i++)
         TRY(put_sample(w, sorted[i].row));
     return ERR_OK;

@@ -1,6 +1,5 @@
-#include <stdlib.h>
-
 #include "base/json_writer.h"
+#include "base/sort.h"
 #include "engine/export_table.h"
 
 struct writing {
@@ -24,8 +23,9 @@ struct ranked {
     uint32_t rank;
 };
 
-static int compare_segments(const void *left, const void *right)
+static int compare_segments(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct ranked *a = left;
     const struct ranked *b = right;
     if (a->rank != b->rank)
@@ -47,7 +47,7 @@ static enum err sort_segments(struct writing *w, struct arena *arena)
         return arena->failed;
     for (size_t i = 0; i < count; i++)
         sorted[i] = (struct ranked){all[i], ranks[all[i].thread]};
-    qsort(sorted, count, sizeof(sorted[0]), compare_segments);
+    TRY(sort_array(w->e->account, sorted, count, sizeof(sorted[0]), compare_segments, NULL));
     for (size_t i = 0; i < count; i++)
         w->segments[i] = sorted[i].segment;
     w->segment_count = count;

@@ -1,7 +1,6 @@
 #include "engine/export_table.h"
 
-#include <stdlib.h>
-
+#include "base/sort.h"
 #include "engine/identity.h"
 
 struct ranking {
@@ -9,8 +8,9 @@ struct ranking {
     uint32_t thread;
 };
 
-static int compare_ranked(const void *left, const void *right)
+static int compare_ranked(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct ranking *a = left;
     const struct ranking *b = right;
     const struct intern *texts = &a->e->texts;
@@ -33,7 +33,7 @@ enum err export_rank_threads(const struct exporter *e, struct arena *arena, uint
         return arena->failed;
     for (size_t i = 0; i < count; i++)
         sorted[i] = (struct ranking){e, (uint32_t)i};
-    qsort(sorted, count, sizeof(sorted[0]), compare_ranked);
+    TRY(sort_array(e->account, sorted, count, sizeof(sorted[0]), compare_ranked, NULL));
     for (size_t i = 0; i < count; i++)
         ranks[sorted[i].thread] = (uint32_t)i;
     *ret_ranks = ranks;

@@ -11,9 +11,9 @@
 #include "engine/flamegraph.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/sort.h"
 #include "engine/identity.h"
 
 #define ROOT_FLAG UINT32_C(0x80000000) /* parent of a root: this bit and the number of its tree */
@@ -364,8 +364,9 @@ static enum err arrange_tree(struct arranging *r, size_t number, uint32_t *queue
     return ERR_OK;
 }
 
-static int tree_compare(const void *left, const void *right)
+static int tree_compare(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct flamegraph_tree *a = left;
     const struct flamegraph_tree *b = right;
     int order = thread_id_compare(a->thread_id, b->thread_id);
@@ -406,8 +407,9 @@ static enum err arrange(struct arranging *r, const struct selection *s, struct f
         if (r->acc->separate)
             TRY(arrange_names(r, s, t, &trees[t]));
     }
-    if (r->acc->separate && r->tree_count > 1)
-        qsort(trees, r->tree_count, sizeof(*trees), tree_compare);
+    if (r->acc->separate)
+        TRY(sort_array(r->arena->account, trees, r->tree_count, sizeof(*trees), tree_compare,
+                       NULL));
     *ret = g;
     return ERR_OK;
 }

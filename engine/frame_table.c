@@ -1,9 +1,8 @@
 /* frame_table.c - frames by identity, in one table of texts. */
 #include "engine/frame_table.h"
 
-#include <stdlib.h>
-
 #include "base/limits.h"
+#include "base/sort.h"
 #include "engine/frame_platform.h"
 #include "engine/identity.h"
 
@@ -172,8 +171,7 @@ enum err frame_table_publish(const struct frame_table *t, struct arena *arena,
         return arena->failed;
     for (size_t i = 0; i < count; i++)
         order[i] = (uint32_t)i;
-    if (count > 1)
-        qsort_r(order, count, sizeof(*order), by_identity, table_frames(t));
+    TRY(sort_array(arena->account, order, count, sizeof(*order), by_identity, table_frames(t)));
     for (size_t i = 0; i < count; i++) {
         const struct table_frame *a = &table_frames(t)[order[i]];
         rank[order[i]] = (uint32_t)i;

@@ -1,8 +1,7 @@
 /* functions.c - nodes of a flame graph summed by function. */
 #include "engine/functions.h"
 
-#include <stdlib.h>
-
+#include "base/sort.h"
 #include "engine/identity.h"
 
 struct keyed_frame {
@@ -27,8 +26,9 @@ static struct hash128 function_key(const struct flamegraph_frame *f)
     return hash_bytes128(f->function, hash_bytes(where, 0));
 }
 
-static int keyed_compare(const void *left, const void *right)
+static int keyed_compare(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct keyed_frame *a = left;
     const struct keyed_frame *b = right;
     int order = hash128_compare(a->key, b->key);
@@ -49,8 +49,7 @@ static enum err sums_init(struct function_sums *s, const struct flamegraph *g, s
         return arena->failed;
     for (size_t i = 0; i < g->frame_count; i++)
         keyed[i] = (struct keyed_frame){function_key(&g->frames[i]), (uint32_t)i};
-    if (g->frame_count > 1)
-        qsort(keyed, g->frame_count, sizeof(*keyed), keyed_compare);
+    TRY(sort_array(arena->account, keyed, g->frame_count, sizeof(*keyed), keyed_compare, NULL));
     s->count = 0;
     for (size_t i = 0; i < g->frame_count; i++) {
         if (i == 0 || !hash128_equal(keyed[i].key, keyed[i - 1].key)) {
@@ -167,10 +166,11 @@ enum err functions_of(const struct flamegraph *g, enum function_order order, str
         rc = sums_add_tree(&s, &g->trees[t], arena);
     if (rc == ERR_OK)
         rc = sums_represent(&s, g, arena);
+    if (rc == ERR_OK)
+        rc = sort_array(arena->account, s.figures, s.count, sizeof(*s.figures), figures_compare,
+                        &order);
     if (rc != ERR_OK)
         return err_set(info, rc, "functions: %s", err_text(rc));
-    if (s.count > 1)
-        qsort_r(s.figures, s.count, sizeof(*s.figures), figures_compare, &order);
     *ret = s.figures;
     *ret_count = s.count;
     return ERR_OK;

@@ -1,7 +1,7 @@
 /* link_windows.c - links to disjoint windows per profiler and thread. */
 #include "engine/link_windows.h"
 
-#include <stdlib.h>
+#include "base/sort.h"
 
 struct hit {
     struct uuid profiler_id;
@@ -41,8 +41,9 @@ static bool link_matches(const struct selection_request *q, const struct link *l
 }
 
 /* By profiler, then thread (all threads, "", come first). */
-static int hit_compare(const void *left, const void *right)
+static int hit_compare(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct hit *a = left;
     const struct hit *b = right;
     int order = uuid_compare(a->profiler_id, b->profiler_id);
@@ -76,8 +77,7 @@ static enum err hits_find(const struct snapshot *snap, const struct selection_re
         if (span.end_ns > span.start_ns && link_matches(q, l))
             hits[count++] = (struct hit){l->profiler_id, l->thread_id, span};
     }
-    if (count > 1)
-        qsort(hits, count, sizeof(*hits), hit_compare);
+    TRY(sort_array(arena->account, hits, count, sizeof(*hits), hit_compare, NULL));
     *ret = hits;
     *ret_count = count;
     return ERR_OK;
@@ -102,7 +102,7 @@ static enum err profiler_fill(struct link_profiler *p, const struct hit *hits, s
             if (hits[i].span.end_ns > p->hull.end_ns)
                 p->hull.end_ns = hits[i].span.end_ns;
         }
-        span_list_unite(&spans);
+        TRY(span_list_unite(&spans, arena->account));
         if (all != NULL)
             TRY(span_list_subtract(&spans, &all->spans, arena, &spans));
         *t = (struct link_thread){hits[first].thread, spans};

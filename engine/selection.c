@@ -4,10 +4,10 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "engine/link_windows.h"
 
 #define THREAD_TEXT_MAX MIB(64) /* ids and names of all threads of one selection */
@@ -272,12 +272,13 @@ enum err selection_make(const struct snapshot *snap, const struct selection_requ
         rc = m.by_link ? maker_add_linked(&m) : maker_add_continuous(&m);
     if (rc == ERR_OK && !request->chunks_only)
         rc = maker_add_profiles(&m);
+    if (rc == ERR_OK)
+        rc =
+            sort_array(arena->account, s->rows, s->row_count, sizeof(*s->rows), row_compare, &snap);
     if (rc != ERR_OK) {
         selection_destroy(s);
         return err_set(info, rc, "selection: %s", err_text(rc));
     }
-    if (s->row_count > 1)
-        qsort_r(s->rows, s->row_count, sizeof(*s->rows), row_compare, &snap);
     *ret = s;
     return ERR_OK;
 }

@@ -340,7 +340,7 @@ static enum err gaps_of_window(const struct selection *s, struct span_list *ret)
         hull.end_ns = q->window.end_ns;
     if (s->row_count > 0 || (q->has_start && q->has_end))
         TRY(span_list_add(&asked, hull, s->arena));
-    span_list_unite(&covered);
+    TRY(span_list_unite(&covered, s->arena->account));
     return span_list_subtract(&asked, &covered, s->arena, ret);
 }
 
@@ -377,8 +377,8 @@ static enum err gaps_of_profiler(const struct selection *s, const struct link_pr
         if (row->used)
             TRY(span_list_add(&covered, (struct span_ns){row->start_ns, row->end_ns}, s->arena));
     }
-    span_list_unite(&asked);
-    span_list_unite(&covered);
+    TRY(span_list_unite(&asked, s->arena->account));
+    TRY(span_list_unite(&covered, s->arena->account));
     TRY(span_list_subtract(&asked, &covered, s->arena, &missing));
     for (size_t i = 0; i < missing.count; i++)
         TRY(span_list_add(gaps, missing.spans[i], s->arena));
@@ -397,7 +397,7 @@ static enum err gaps_of_links(const struct selection *s, struct span_list *ret)
     for (size_t p = 0; p < s->links->count; p++)
         TRY(gaps_of_profiler(s, &s->links->profilers[p], rows + first[p], first[p + 1] - first[p],
                              &gaps));
-    span_list_unite(&gaps);
+    TRY(span_list_unite(&gaps, s->arena->account));
     *ret = gaps;
     return ERR_OK;
 }

@@ -1,7 +1,7 @@
 /* span.c - sorted lists of stretches of time. */
 #include "engine/span.h"
 
-#include <stdlib.h>
+#include "base/sort.h"
 
 enum err span_list_add(struct span_list *l, struct span_ns span, struct arena *arena)
 {
@@ -21,19 +21,20 @@ enum err span_list_add(struct span_list *l, struct span_ns span, struct arena *a
     return ERR_OK;
 }
 
-static int span_compare(const void *left, const void *right)
+static int span_compare(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct span_ns *a = left;
     const struct span_ns *b = right;
 
     return (a->start_ns > b->start_ns) - (a->start_ns < b->start_ns);
 }
 
-void span_list_unite(struct span_list *l)
+enum err span_list_unite(struct span_list *l, struct mem_account *account)
 {
     if (l->count < 2)
-        return;
-    qsort(l->spans, l->count, sizeof(*l->spans), span_compare);
+        return ERR_OK;
+    TRY(sort_array(account, l->spans, l->count, sizeof(*l->spans), span_compare, NULL));
     size_t kept = 0;
     for (size_t i = 1; i < l->count; i++) {
         struct span_ns next = l->spans[i];
@@ -43,6 +44,7 @@ void span_list_unite(struct span_list *l)
             l->spans[kept].end_ns = next.end_ns;
     }
     l->count = kept + 1;
+    return ERR_OK;
 }
 
 enum err span_list_subtract(const struct span_list *from, const struct span_list *taken,

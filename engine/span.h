@@ -23,7 +23,7 @@ struct span_list {
 /* Nothing is added when end <= start. */
 enum err span_list_add(struct span_list *l, struct span_ns span, struct arena *arena) MUST_CHECK;
 /* Ascending, and spans that overlap or touch become one. */
-void span_list_unite(struct span_list *l);
+enum err span_list_unite(struct span_list *l, struct mem_account *account) MUST_CHECK;
 /* What `from` has and `taken` has not; both united. */
 enum err span_list_subtract(const struct span_list *from, const struct span_list *taken,
                             struct arena *arena, struct span_list *ret) MUST_CHECK;

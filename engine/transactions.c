@@ -1,9 +1,8 @@
 /* transactions.c - profiles and links grouped by name. */
 #include "engine/transactions.h"
 
-#include <stdlib.h>
-
 #include "base/limits.h"
+#include "base/sort.h"
 
 struct grouping {
     const struct snapshot *snap;
@@ -143,8 +142,9 @@ static enum err add_links(struct grouping *x)
     return ERR_OK;
 }
 
-static int group_compare(const void *left, const void *right)
+static int group_compare(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct transaction_group *a = left;
     const struct transaction_group *b = right;
     uint64_t x = a->profile_count + a->link_count;
@@ -166,8 +166,7 @@ static enum err publish(struct grouping *x, struct transaction_group **ret, size
     for (size_t i = 0; i < have; i++)
         if (groups[i].profile_count + groups[i].link_count > 0)
             list[count++] = groups[i];
-    if (count > 1)
-        qsort(list, count, sizeof(*list), group_compare);
+    TRY(sort_array(x->arena->account, list, count, sizeof(*list), group_compare, NULL));
     *ret = list;
     *ret_count = count;
     return ERR_OK;
