@@ -434,6 +434,8 @@ static enum err store_profile(struct ingest *in, const struct envelope_item *fro
     in->encoded.len = encoded;
     in->encoded.failed = in->ends.failed = ERR_OK;
     item->sample_count = 0;
+    if (why.text[0] == 0)
+        (void)err_set(&why, rc, "more memory than one upload may have");
     drop(item, INGEST_EXCEED_SIZE, &why);
     return ERR_OK;
 }

@@ -244,6 +244,39 @@ Test(ingest, little_room_and_failed_allocations_are_told_and_undone)
 }
 
 #define PROFILER_ID "45b17a05fca8ca29a4294c96dfd334aa"
+#define CHUNK                                                                                           \
+    "\"version\":\"2\",\"profiler_id\":\"" PROFILER_ID "\",\"chunk_id\":\"" EVENT_ID "\","              \
+    "\"platform\":\"node\",\"client_sdk\":{\"name\":\"n\",\"version\":\"1\"},\"profile\":{\"samples\":" \
+    "[{\"timestamp\":1,\"stack_id\":0,\"thread_id\":\"1\"},{\"timestamp\":2,\"stack_id\":0,"            \
+    "\"thread_id\":\"1\"}],\"stacks\":[[0]],\"frames\":[{}]}}"
+
+/* Wherever it is that room runs out. */
+Test(ingest, a_profile_over_the_memory_of_an_upload_says_so)
+{
+    struct buffer body;
+    bool stored = false;
+    buffer_init(&body, MIB(1), NULL);
+    buffer_put(&body, BYTES("{}\n{\"type\":\"profile_chunk\"}\n{\"measurements\":{\"m\":{\"unit\":"
+                            "\"ns\",\"values\":[{\"timestamp\":1,\"value\":1}"));
+    for (unsigned i = 0; i < 2000; i++)
+        buffer_put(&body, BYTES(",{\"timestamp\":1,\"value\":1}"));
+    buffer_put(&body, BYTES("]}}," CHUNK));
+    for (size_t max = body.len + KIB(4); !stored; max += KIB(4)) {
+        struct mem_account account;
+        size_t count;
+        mem_account_init(&account, NULL, max);
+        struct ingest *in = upload(buffer_bytes(&body), true, &account);
+        const struct ingest_item *items = ingest_items(in, &count);
+        cr_assert_eq(count, 1);
+        stored = items[0].outcome == INGEST_STORED;
+        cr_expect(stored || items[0].outcome == INGEST_EXCEED_SIZE, "%zu: %s", max,
+                  ingest_outcome_text(items[0].outcome));
+        cr_expect(stored || items[0].detail[0] != 0, "%zu", max);
+        ingest_destroy(in);
+        cr_assert_leq(max, MIB(2));
+    }
+    buffer_close(&body);
+}
 
 /* Without an event id anywhere: the transaction has the one that is answered. */
 Test(ingest, a_profile_over_the_memory_of_an_upload_goes_alone)
