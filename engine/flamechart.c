@@ -20,6 +20,7 @@ struct chart {
     /* the profile at hand */
     const struct profile *profile;
     uint32_t *frame_of;
+    uint32_t leaf; /* of the piece before; PROFILE_NONE: none, or nothing is open */
 };
 
 struct open_span {
@@ -91,6 +92,11 @@ static enum err chart_piece(struct chart *c, const struct selection_piece *piece
     uint32_t leaf = c->profile->stacks[c->profile->sample_stack[piece->sample]];
     size_t shared = 0;
 
+    if (leaf == c->leaf && piece->start_ns == c->until_ns) { /* the same stack goes on */
+        c->until_ns = piece->end_ns;
+        return ERR_OK;
+    }
+    c->leaf = leaf;
     TRY(chart_path(c, leaf));
     const uint32_t *path = (const void *)c->path.data;
     size_t depth = c->path.len / sizeof(uint32_t);
@@ -114,8 +120,12 @@ static enum err chart_part(struct chart *c, const struct selection_part *part)
     if (c->frame_of == NULL)
         return part->scratch->failed;
     memset(c->frame_of, 0xff, p->frame_count * sizeof(uint32_t));
+    c->leaf = PROFILE_NONE;
     for (size_t i = 0; i < part->piece_count; i++) {
         uint32_t t = p->sample_thread[part->pieces[i].sample];
+        if (i % 1024 == 0 && c->options->canceled != NULL &&
+            atomic_load_explicit(c->options->canceled, memory_order_relaxed))
+            return ERR_CANCELED; /* deep stacks take long */
         if (!bytes_equal(profile_string(p, p->threads[t].id), c->thread))
             continue;
         if (!c->named) {
