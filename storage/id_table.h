@@ -19,13 +19,11 @@ struct id_slots;
 struct id_table {
     _Atomic(struct id_slots *) slots;
     size_t count;
-    void *self; /* for the two below */
-    uint64_t (*hash_of)(const void *self, uint32_t id);
+    void *self; /* for equals */
     bool (*equals)(const void *self, uint32_t id, const void *key);
 };
 
 void id_table_init(struct id_table *t, void *self,
-                   uint64_t (*hash_of)(const void *self, uint32_t id),
                    bool (*equals)(const void *self, uint32_t id, const void *key));
 void id_table_close(struct id_table *t);
 /* Takes one place in `retired`, reserved by the caller. */

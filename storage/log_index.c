@@ -79,21 +79,9 @@ static bool same_key(struct index_key there, const void *key)
 
 /* ---- what the tables ask ---- */
 
-static uint64_t hash_of_row(const void *self, uint32_t id)
-{
-    struct index_key key = key_of_row(self, index_row(self, id));
-    return index_key_hash(self, &key);
-}
-
 static bool row_equals(const void *self, uint32_t id, const void *key)
 {
     return same_key(key_of_row(self, index_row(self, id)), key);
-}
-
-static uint64_t hash_of_ids(const void *self, uint32_t id)
-{
-    struct index_key key = key_of_ids(self, index_row(self, id));
-    return index_key_hash(self, &key);
 }
 
 static bool ids_equal(const void *self, uint32_t id, const void *key)
@@ -101,32 +89,14 @@ static bool ids_equal(const void *self, uint32_t id, const void *key)
     return same_key(key_of_ids(self, index_row(self, id)), key);
 }
 
-static uint64_t hash_of_run(const void *self, uint32_t id)
-{
-    struct index_key key = index_run_key(index_run(self, id));
-    return index_key_hash(self, &key);
-}
-
 static bool run_equals(const void *self, uint32_t id, const void *key)
 {
     return same_key(index_run_key(index_run(self, id)), key);
 }
 
-static uint64_t hash_of_span(const void *self, uint32_t id)
-{
-    struct index_key key = key_of_span(index_link(self, id));
-    return index_key_hash(self, &key);
-}
-
 static bool span_equals(const void *self, uint32_t id, const void *key)
 {
     return same_key(key_of_span(index_link(self, id)), key);
-}
-
-static uint64_t hash_of_trace(const void *self, uint32_t id)
-{
-    struct index_key key = key_of_trace(index_link(self, id));
-    return index_key_hash(self, &key);
 }
 
 static bool trace_equals(const void *self, uint32_t id, const void *key)
@@ -137,11 +107,6 @@ static bool trace_equals(const void *self, uint32_t id, const void *key)
 static uint64_t hash_source(const struct log_index *ix, const struct row_source *source)
 {
     return hash_bytes(bytes_of(source, sizeof *source), ix->hash_seed);
-}
-
-static uint64_t hash_of_source(const void *self, uint32_t id)
-{
-    return hash_source(self, index_source(self, id));
 }
 
 static bool source_equals(const void *self, uint32_t id, const void *key)
@@ -158,12 +123,12 @@ static void init_parts(struct log_index *ix)
     stable_array_init(&ix->links, sizeof(struct link_data));
     stable_array_init(&ix->runs, sizeof(struct run_slot));
     stable_array_init(&ix->sources, sizeof(struct row_source));
-    id_table_init(&ix->by_key, ix, hash_of_row, row_equals);
-    id_table_init(&ix->by_id, ix, hash_of_ids, ids_equal);
-    id_table_init(&ix->by_run, ix, hash_of_run, run_equals);
-    id_table_init(&ix->by_span, ix, hash_of_span, span_equals);
-    id_table_init(&ix->by_trace, ix, hash_of_trace, trace_equals);
-    id_table_init(&ix->by_source, ix, hash_of_source, source_equals);
+    id_table_init(&ix->by_key, ix, row_equals);
+    id_table_init(&ix->by_id, ix, ids_equal);
+    id_table_init(&ix->by_run, ix, run_equals);
+    id_table_init(&ix->by_span, ix, span_equals);
+    id_table_init(&ix->by_trace, ix, trace_equals);
+    id_table_init(&ix->by_source, ix, source_equals);
 }
 
 enum err log_index_create(struct mem_budget *budget, struct log_index **ret)

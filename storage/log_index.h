@@ -6,7 +6,7 @@
  *          while reading. Taking and giving back a snapshot, and publishing, is one short lock.
  * Errors:  only reserve can fail (ERR_NOMEM, ERR_BUSY, ERR_LIMIT). After it, adding the same records cannot, so that what is on
  *          the device is always in the index too.
- * Cost:    about 160 bytes a row: itself 112, its place in a run 20 to 40, tables; a profiler with
+ * Cost:    about 170 bytes a row: itself 112, its place in a run 20 to 40, tables; a profiler with
  *          one row about 60 more. A link takes about 200 and its texts.
  *
  * Invariants

@@ -23,12 +23,6 @@ static struct pooled_text *pooled(const struct text_pool *p, uint32_t id)
     return stable_array_at(&p->texts, id);
 }
 
-static uint64_t hash_of_text(const void *self, uint32_t id)
-{
-    const struct text_pool *p = self;
-    return hash_bytes(text_pool_get(p, id), p->seed);
-}
-
 static bool text_equals(const void *self, uint32_t id, const void *key)
 {
     return bytes_equal(text_pool_get(self, id), *(const struct bytes *)key);
@@ -38,7 +32,7 @@ enum err text_pool_init(struct text_pool *p, uint64_t seed)
 {
     *p = (struct text_pool){.seed = seed};
     stable_array_init(&p->texts, sizeof(struct pooled_text));
-    id_table_init(&p->table, p, hash_of_text, text_equals);
+    id_table_init(&p->table, p, text_equals);
     struct retired none = {0}; /* the first slots replace nothing */
     return text_pool_add(p, (struct bytes){0}, &none, 0);
 }

@@ -151,3 +151,30 @@ Test(vfs_posix, a_lock_keeps_others_out_until_it_goes)
     r.v->unlock(r.v, f);
     tmpdir_remove(&r.dir);
 }
+
+/* Readers share, and keep writers out; they neither make the file nor write into it. */
+Test(vfs_posix, a_shared_lock_changes_nothing)
+{
+    struct rig r;
+    struct vfs_file *files[2];
+    struct vfs_file *writer = NULL;
+    struct bytes text;
+    rig_init(&r);
+    cr_assert_eq(r.v->lock_shared(r.v, r.path, &files[0], &r.info), ERR_NOTFOUND);
+    OK(r.v->lock(r.v, r.path, &writer, &r.info));
+    cr_assert_eq(r.v->lock_shared(r.v, r.path, &files[0], &r.info), ERR_BUSY);
+    cr_assert(strncmp(r.info.text, "pid ", 4) == 0 && r.info.text[4] != 'u', "%s", r.info.text);
+    r.v->unlock(r.v, writer);
+    cr_assert_eq(symlink(r.path, r.other), 0);
+    OK(r.v->lock_shared(r.v, r.path, &files[0], &r.info));
+    OK(r.v->lock_shared(r.v, r.other, &files[1], &r.info));
+    cr_assert_eq(r.v->lock(r.v, r.other, &writer, &r.info), ERR_BUSY, "by another name, too");
+    cr_assert_str_eq(r.info.text, "a reader");
+    r.v->unlock(r.v, files[0]);
+    r.v->unlock(r.v, files[1]);
+    cr_assert(file_read(r.path, &text));
+    cr_assert_gt(text.len, 1, "the process id of the last writer stays");
+    file_free(&text);
+    tmpdir_remove(&r.dir);
+    cr_assert_eq(mem_outstanding(), 0);
+}
