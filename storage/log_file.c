@@ -508,9 +508,11 @@ static enum err skip_damage(struct scanner *s, uint64_t from, const struct errin
     struct log_file *f = s->window.f;
     uint64_t offset = 0;
     TRY(find_batch(s, from, &offset, ret, ret_found, info));
-    note_damage(s, f->facts.size, *ret_found ? offset - f->facts.size : 0, reason);
-    if (!*ret_found)
+    if (!*ret_found) {
+        s->damage.tail_reason = *reason;
         return ERR_OK;
+    }
+    note_damage(s, f->facts.size, offset - f->facts.size, reason);
     uint64_t lost = ret->number - f->batch_count;
     s->damage.batches += lost == 0 ? 1 : lost;
     f->facts.size = offset;
@@ -568,9 +570,10 @@ static void note_tail(struct scanner *s)
     d->tail_offset = f->facts.size;
     d->tail_size = expected > f->facts.size ? expected - f->facts.size : 0;
     d->tail_torn = d->tail_size > 0 && s->scan->size_max == 0 && !s->headers_behind;
-    struct errinfo early = {"the file ends early"};
-    if (d->tail_size > 0)
-        note_damage(s, f->facts.size, 0, &early);
+    if (d->tail_size > 0 && d->tail_reason.text[0] == '\0')
+        (void)err_set(&d->tail_reason, ERR_CORRUPT, "the file ends early");
+    if (d->tail_size > 0 && !d->tail_torn)
+        note_damage(s, f->facts.size, 0, &d->tail_reason);
 }
 
 enum err log_file_scan(struct log_file *f, const struct log_scan *scan,

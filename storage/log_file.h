@@ -74,11 +74,12 @@ struct log_scan {
 struct log_damage {
     uint64_t tail_offset; /* where the last batch ends */
     uint64_t tail_size;   /* bytes behind it, or missing there */
-    bool tail_torn;       /* no valid header behind any damage: the end of a write that broke off */
-    uint64_t bytes;       /* of batches that others follow, and of blocks; without the tail */
-    uint64_t batches;     /* that are lost, or have such a block */
-    uint64_t offset;      /* of the first of all these */
-    struct errinfo reason;
+    struct errinfo tail_reason;
+    bool tail_torn;   /* no valid header behind any damage: the end of a write that broke off */
+    uint64_t bytes;   /* of batches that others follow, and of blocks; without the tail */
+    uint64_t batches; /* that are lost, or have such a block */
+    uint64_t offset;  /* of the first of all these */
+    struct errinfo reason; /* of that first one */
 };
 /* Damage is no failure: what is whole behind it is found again. Afterwards `size` is the end of
  * the last batch. */

@@ -52,8 +52,8 @@ void log_index_publish(struct log_index *ix);
  * damaged. Writer only. */
 bool log_index_find_content(const struct log_index *ix, const struct record *record,
                             struct hash128 *ret);
-/* Whether two records have one key (invariant 2 of storage/store.h), and its hash,
- * which strangers cannot foresee. */
+/* Whether two records have one key (invariant 2 of storage/store.h), and its hash: a
+ * random seed keeps strangers from foreseeing it. */
 bool record_same_key(const struct record *a, const struct record *b);
 uint64_t record_key_hash(const struct record *r, uint64_t seed);
 

@@ -187,7 +187,7 @@ static void report_damage(struct recovery *r, const struct log_file *log, struct
     if (torn)
         log_warn("store", "log_%s file=%s offset=%" PRIu64 " bytes=%" PRIu64 " reason=\"%s\"",
                  r->read_only ? "end_not_served" : "cut", log_file_name(log), d->tail_offset,
-                 d->tail_size, d->reason.text);
+                 d->tail_size, d->tail_reason.text);
     uint64_t bytes = d->bytes + (torn ? 0 : d->tail_size);
     if (bytes == 0)
         return;

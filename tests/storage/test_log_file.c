@@ -62,7 +62,7 @@ Test(log_file, batches_come_back_up_to_what_counts)
     cr_assert(damage.tail_offset == middle && damage.tail_size == end - 1 - middle);
     cr_assert_eq(scan(v, end + 5, &damage), 4); /* the successor promised more */
     cr_assert_eq(damage.tail_size, 5);
-    cr_assert_str_eq(damage.reason.text, "the file ends early");
+    cr_assert_str_eq(damage.tail_reason.text, "the file ends early");
     vfs_mem_destroy(disk);
     cr_assert_eq(mem_outstanding(), 0);
 }
@@ -85,7 +85,7 @@ Test(log_file, a_batch_at_another_place_is_no_batch)
     vfs_mem_put(disk, "/d/log-0000000000000003", bytes_of(raw, size + batch_size));
     cr_assert_eq(scan(v, 0, &damage), 2);
     cr_assert(damage.tail_offset == size && damage.tail_torn);
-    cr_assert_str_eq(damage.reason.text, "batch: checksum of the header does not match");
+    cr_assert_str_eq(damage.tail_reason.text, "batch: checksum of the header does not match");
 
     vfs_mem_put(disk, "/d/log-0000000000000004", bytes_of(raw, size)); /* another name */
     struct errinfo info = {0};
