@@ -2,10 +2,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/buffer.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "base/timestamp.h"
 
 #define FILE_NAME        "keys"
@@ -172,39 +172,20 @@ static enum err parse_entries(struct bytes text, struct buffer *entries, struct 
     return entries->failed == ERR_OK ? ERR_OK : err_set(info, entries->failed, "keys: no memory");
 }
 
-static int compare_positions(const struct keyring_entry *entries, uint32_t a, uint32_t b)
+static int compare_positions(const void *left, const void *right, void *context)
 {
+    const struct keyring_entry *entries = context;
+    uint32_t a = *(const uint32_t *)left;
+    uint32_t b = *(const uint32_t *)right;
     int order = uuid_compare(entries[a].key, entries[b].key);
     return order != 0 ? order : (a > b) - (a < b);
 }
 
-/* Heap sort: n is small, and qsort has no place for `entries`. */
-static void sift_down(const struct keyring *k, size_t root, size_t count)
-{
-    uint32_t *at = k->by_key;
-    for (size_t child; (child = 2 * root + 1) < count; root = child) {
-        if (child + 1 < count && compare_positions(k->entries, at[child], at[child + 1]) < 0)
-            child++;
-        if (compare_positions(k->entries, at[root], at[child]) >= 0)
-            return;
-        uint32_t swap = at[root];
-        at[root] = at[child];
-        at[child] = swap;
-    }
-}
-
-static void sort_positions(struct keyring *k)
+static enum err sort_positions(struct keyring *k)
 {
     for (size_t i = 0; i < k->count; i++)
         k->by_key[i] = (uint32_t)i;
-    for (size_t i = k->count / 2; i > 0; i--)
-        sift_down(k, i - 1, k->count);
-    for (size_t i = k->count; i > 1; i--) {
-        uint32_t swap = k->by_key[0];
-        k->by_key[0] = k->by_key[i - 1];
-        k->by_key[i - 1] = swap;
-        sift_down(k, 0, i - 1);
-    }
+    return sort_array(NULL, k->by_key, k->count, sizeof(*k->by_key), compare_positions, k->entries);
 }
 
 static enum err make_ring(struct bytes entries, struct keyring **ret, struct errinfo *info)
@@ -221,7 +202,11 @@ static enum err make_ring(struct bytes entries, struct keyring **ret, struct err
     }
     if (entries.len > 0)
         memcpy(k->entries, entries.data, entries.len);
-    sort_positions(k);
+    enum err rc = sort_positions(k);
+    if (rc != ERR_OK) {
+        keyring_destroy(k);
+        return err_set(info, rc, "keys: no memory");
+    }
     *ret = k;
     return ERR_OK;
 }
@@ -291,7 +276,7 @@ uint64_t keyring_organization(const struct keyring *k, uint64_t project_id)
 bool keyring_is_initial(const struct keyring *k)
 {
     for (size_t i = 0; i < k->count; i++)
-        if (!k->entries[i].initial)
+        if (!k->entries[i].initial || k->entries[i].revoked_ns != 0)
             return false;
     return true;
 }
@@ -313,10 +298,10 @@ static enum err write_ring(struct vfs *vfs, const char *dir, const struct keyrin
     return rc;
 }
 
-enum err keyring_add(struct vfs *vfs, const char *dir, const struct keyring_entry *entry,
-                     struct errinfo *info)
+static enum err add_entry(struct vfs *vfs, const char *dir, const struct keyring_entry *entry,
+                          struct errinfo *info)
 {
-    struct keyring *k;
+    struct keyring *k = NULL;
     TRY(keyring_load(vfs, dir, &k, info));
     const struct keyring_entry *same = keyring_find(k, entry->key);
     enum err rc = same == NULL
@@ -327,10 +312,10 @@ enum err keyring_add(struct vfs *vfs, const char *dir, const struct keyring_entr
     return rc;
 }
 
-enum err keyring_revoke(struct vfs *vfs, const char *dir, struct uuid key, int64_t now_ns,
-                        struct errinfo *info)
+static enum err revoke_key(struct vfs *vfs, const char *dir, struct uuid key, int64_t now_ns,
+                           struct errinfo *info)
 {
-    struct keyring *k;
+    struct keyring *k = NULL;
     TRY(keyring_load(vfs, dir, &k, info));
     bool found = false;
     for (size_t i = 0; i < k->count; i++)
@@ -341,5 +326,39 @@ enum err keyring_revoke(struct vfs *vfs, const char *dir, struct uuid key, int64
     enum err rc = found ? write_ring(vfs, dir, k, NULL, info)
                         : err_set(info, ERR_NOTFOUND, "keys: no such key in force");
     keyring_destroy(k);
+    return rc;
+}
+
+/* Between reading the file and replacing it nobody else may: that change would be lost. */
+static enum err lock_changes(struct vfs *vfs, const char *dir, struct vfs_file **ret,
+                             struct errinfo *info)
+{
+    char path[PATH_SIZE];
+    struct errinfo reason = {{0}};
+    TRY(make_path(dir, FILE_NAME ".lock", path, info));
+    enum err rc = vfs->lock(vfs, path, ret, &reason);
+    if (rc == ERR_BUSY)
+        return err_set(info, rc, "keys: another command is changing them (%s); try again",
+                       reason.text);
+    return rc == ERR_OK ? ERR_OK : err_set(info, rc, "%s", reason.text);
+}
+
+enum err keyring_add(struct vfs *vfs, const char *dir, const struct keyring_entry *entry,
+                     struct errinfo *info)
+{
+    struct vfs_file *lock = NULL;
+    TRY(lock_changes(vfs, dir, &lock, info));
+    enum err rc = add_entry(vfs, dir, entry, info);
+    vfs->unlock(vfs, lock);
+    return rc;
+}
+
+enum err keyring_revoke(struct vfs *vfs, const char *dir, struct uuid key, int64_t now_ns,
+                        struct errinfo *info)
+{
+    struct vfs_file *lock = NULL;
+    TRY(lock_changes(vfs, dir, &lock, info));
+    enum err rc = revoke_key(vfs, dir, key, now_ns, info);
+    vfs->unlock(vfs, lock);
     return rc;
 }

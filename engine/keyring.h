@@ -8,8 +8,8 @@
 #ifndef HEARTH_ENGINE_KEYRING_H
 #define HEARTH_ENGINE_KEYRING_H
 
-#include "base/uuid.h"
 #include "base/err.h"
+#include "base/uuid.h"
 #include "storage/vfs.h"
 
 struct keyring_entry {
@@ -33,9 +33,11 @@ const struct keyring_entry *keyring_entry(const struct keyring *k, size_t i);
 const struct keyring_entry *keyring_find(const struct keyring *k, struct uuid key);
 /* Organization of a project: that of its first key in force, else 1. */
 uint64_t keyring_organization(const struct keyring *k, uint64_t project_id);
-/* True while no key but the initial one was ever added. */
+/* True while no key but the initial one was ever added, and that one is in force: to revoke it is
+ * to trust no longer whoever comes along. */
 bool keyring_is_initial(const struct keyring *k);
-/* Read, change, write atomically (temporary file, sync, rename, sync of the folder). */
+/* Read, change, write atomically (temporary file, sync, rename, sync of the folder), one command at
+ * a time: ERR_BUSY when another one is at it (its lock is the file `keys.lock`). */
 enum err keyring_add(struct vfs *vfs, const char *dir, const struct keyring_entry *entry,
                      struct errinfo *info) MUST_CHECK;
 enum err keyring_revoke(struct vfs *vfs, const char *dir, struct uuid key, int64_t now_ns,

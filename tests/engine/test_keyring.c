@@ -143,3 +143,28 @@ Test(keyring, does_not_outgrow_what_a_server_reads)
     buffer_close(&text);
     tmpdir_remove(&dir);
 }
+
+Test(keyring, one_change_at_a_time_and_a_revoked_first_key_ends_openness)
+{
+    struct tmpdir dir = tmpdir_make();
+    struct vfs *vfs = vfs_posix();
+    struct errinfo info;
+    char path[512];
+    cr_assert_eq(add(&dir, 1, 1, 1, true), ERR_OK);
+
+    snprintf(path, sizeof(path), "%s/keys.lock", dir.path);
+    struct vfs_file *lock = NULL;
+    cr_assert_eq(vfs->lock(vfs, path, &lock, &info), ERR_OK);
+    cr_expect_eq(keyring_revoke(vfs, dir.path, key_of(1), SECOND, &info), ERR_BUSY);
+    cr_expect_not_null(strstr(info.text, "another command"), "%s", info.text);
+    vfs->unlock(vfs, lock);
+
+    struct keyring *k = load(&dir);
+    cr_expect(keyring_is_initial(k));
+    keyring_destroy(k);
+    cr_assert_eq(keyring_revoke(vfs, dir.path, key_of(1), SECOND, &info), ERR_OK);
+    k = load(&dir);
+    cr_expect_not(keyring_is_initial(k));
+    keyring_destroy(k);
+    tmpdir_remove(&dir);
+}
