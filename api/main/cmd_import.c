@@ -68,6 +68,11 @@ static double seconds_since(int64_t start_ns)
     return ns < 1000 ? 1e-6 : (double)ns / 1e9;
 }
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static uint64_t failed_files(const struct tally *t)
 {
     return t->unreadable_files + t->foreign_files + t->undelivered;
@@ -82,8 +87,10 @@ static void show_progress(struct tally *t, bool last)
     uint64_t refused = t->refused_items + t->refused_requests + failed_files(t);
     double rate = (double)t->bytes / 1e6 / seconds_since(t->started_ns);
     (void)fprintf(
-        stderr, "\r\x1b[K%zu of %zu files, %llu profiles stored, %llu refused, %.1f MB, %.1f MB/s",
-        t->file_count, t->file_total, (unsigned long long)t->outcomes[INGEST_STORED],
+        stderr,
+        "\r\x1b[K%zu of %zu file%s, %llu profile%s stored, %llu refused, %.1f MB, %.1f MB/s",
+        t->file_count, t->file_total, plural(t->file_total),
+        (unsigned long long)t->outcomes[INGEST_STORED], plural(t->outcomes[INGEST_STORED]),
         (unsigned long long)refused, (double)t->bytes / 1e6, rate);
     if (last)
         (void)fputc('\n', stderr);
@@ -132,26 +139,28 @@ static void on_result(void *self, const struct delivery_result *result)
         on_item(t, result->path, &result->items[i]);
 }
 
-static void show_count(uint64_t count, const char *what, const char *kind, const char *note)
+/* `noun` is one of them; what is counted reads "1 item stored", "2 items stored". */
+static void show_count(uint64_t count, const char *noun, const char *what, const char *note)
 {
     if (count > 0)
-        printf("%10llu %s%s%s\n", (unsigned long long)count, what, kind, note);
+        printf("%10llu %s%s %s%s\n", (unsigned long long)count, noun, plural(count), what, note);
 }
 
 static void show_summary(const struct tally *t)
 {
     double seconds = seconds_since(t->started_ns);
-    printf("%llu requests accepted, %.1f MB in %.1f s (%.1f MB/s), %llu samples\n",
-           (unsigned long long)t->requests, (double)t->bytes / 1e6, seconds,
-           (double)t->bytes / 1e6 / seconds, (unsigned long long)t->samples);
+    printf("%llu request%s accepted, %.1f MB in %.1f s (%.1f MB/s), %llu sample%s\n",
+           (unsigned long long)t->requests, plural(t->requests), (double)t->bytes / 1e6, seconds,
+           (double)t->bytes / 1e6 / seconds, (unsigned long long)t->samples, plural(t->samples));
     for (int i = 0; i < INGEST_OUTCOME_COUNT; i++)
-        show_count(t->outcomes[i], "items ", ingest_outcome_text((enum ingest_outcome)i),
+        show_count(t->outcomes[i], "item", ingest_outcome_text((enum ingest_outcome)i),
                    i == INGEST_STORED ? ", each once: what was there already is replaced" : "");
-    show_count(t->refused_requests, "requests refused", "", "");
-    show_count(t->unreadable_files, "files could not be read", "", "");
-    show_count(t->foreign_files, "files hold no profiling data", "", "");
-    show_count(t->undelivered, "files not delivered", "", "");
-    show_count(t->skipped, "files passed over: nothing to import in them", "", "");
+    show_count(t->refused_requests, "request", "refused", "");
+    show_count(t->unreadable_files, "file", "could not be read", "");
+    show_count(t->foreign_files, "file",
+               t->foreign_files == 1 ? "holds no profiling data" : "hold no profiling data", "");
+    show_count(t->undelivered, "file", "not delivered", "");
+    show_count(t->skipped, "file", "passed over: nothing to import there", "");
     if (t->unknown_keys > 0)
         (void)fprintf(stderr, "hearth import: the server takes only keys that were added to it: "
                               "--key HEX for files\nthat name none, or `hearth keys add` with "
@@ -214,8 +223,8 @@ static int import_all(const struct import_command *c, const struct import_list *
     show_progress(t, true);
     show_summary(t);
     if (!whole)
-        (void)fprintf(stderr, "hearth import: ended after %zu of %zu files\n", t->file_count,
-                      t->file_total);
+        (void)fprintf(stderr, "hearth import: ended after %zu of %zu file%s\n", t->file_count,
+                      t->file_total, plural(t->file_total));
     return whole && failed_files(t) + t->refused_requests + t->refused_items == 0 ? 0 : 1;
 }
 

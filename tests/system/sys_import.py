@@ -26,7 +26,7 @@ def good(program, *arguments):
 
 
 def outcomes(summary):
-    return {name: int(count) for count, name in re.findall(r"^\s+(\d+) items (\w+)\b", summary.decode(), re.M)}
+    return {name: int(count) for count, name in re.findall(r"^\s+(\d+) items? (\w+)\b", summary.decode(), re.M)}
 
 
 def items(path):
@@ -168,7 +168,7 @@ def check_failures(program, hearth, folder):
         found, _, errors = run(program, *arguments)
         assert found == status and words in errors, (arguments, found, errors)
     _, summary, _ = run(program, "import", "--url", nobody, some)
-    assert b"1 files not delivered" in summary and b"profiling data" not in summary, summary
+    assert b"1 file not delivered" in summary and b"profiling data" not in summary, summary
     assert not os.path.exists(folder + ".part"), "a refused output left its beginning behind"
     assert not os.path.exists(folder + "/nowhere"), "a question made a data folder"
 
