@@ -1,17 +1,17 @@
 #include "bench/hearth_process.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <spawn.h>
 
 #include "api/http_client.h"
 #include "base/clock.h"
@@ -32,26 +32,33 @@ static int find_free_port(void)
     return ntohs(at.sin_port);
 }
 
+/* In the child: the server, which the kernel kills when the benchmark is gone, however it ended. */
+static _Noreturn void become_server(const char *binary, char **arguments, int log, pid_t parent)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent &&
+        dup2(log, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0)
+        execv(binary, arguments);
+    _exit(127);
+}
+
 static void spawn(struct hearth_process *h, const char *binary)
 {
-    extern char **environ;
-    char listen[32], data[TMPDIR_PATH_SIZE + 8], log[TMPDIR_PATH_SIZE + 8];
+    char listen[32], data[TMPDIR_PATH_SIZE + 8], path[TMPDIR_PATH_SIZE + 8];
     char threads[8];
     snprintf(listen, sizeof(listen), "127.0.0.1:%d", h->port);
     snprintf(threads, sizeof(threads), "%s", bench_setting("threads", "1"));
     tmpdir_path(&h->dir, "data", data, sizeof(data));
-    tmpdir_path(&h->dir, "log", log, sizeof(log));
+    tmpdir_path(&h->dir, "log", path, sizeof(path));
     char *arguments[] = {"hearth", "serve",     "--listen", listen, "--data",
                          data,     "--threads", threads,    NULL};
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, log, O_CREAT | O_WRONLY | O_APPEND,
-                                     0600);
-    posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
-    int rc = posix_spawn(&h->pid, binary, &files, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&files);
-    if (rc != 0)
-        bench_must(ERR_IO, NULL, strerror(rc));
+    pid_t parent = getpid();
+    int log = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    h->pid = log < 0 ? -1 : fork();
+    if (h->pid < 0)
+        bench_must(ERR_IO, NULL, strerror(errno));
+    if (h->pid == 0)
+        become_server(binary, arguments, log, parent);
+    close(log);
 }
 
 static bool is_ready(const struct hearth_process *h)

@@ -1,4 +1,5 @@
 """A hearth process of a test's own, and requests to it. Standard library only."""
+import atexit
 import json
 import os
 import re
@@ -10,6 +11,8 @@ import sys
 import tempfile
 import threading
 import time
+
+from lifetime import bound
 
 SCALE = int(os.environ.get("HEARTH_TEST_SCALE", "1"))
 KEY = "df17aa723bdea468a13becb9733ba43b"
@@ -51,9 +54,10 @@ class Hearth:
         self.program = program
         self.lines = []
         self.process = subprocess.Popen(
-            [program, "serve", "--listen", "%s:%d" % (host, port), "--data", self.data, *args],
+            bound([program, "serve", "--listen", "%s:%d" % (host, port), "--data", self.data, *args]),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=dict(os.environ, **(env or {})))
+        atexit.register(self._clean_up)
         self.errors = []
         self.reader = threading.Thread(target=self._read_errors, daemon=True)
         self.reader.start()
@@ -76,6 +80,13 @@ class Hearth:
     def _read_errors(self):
         for line in self.process.stderr:
             self.errors.append(line)
+
+    def _clean_up(self):
+        """A test that fails leaves neither the process nor its folder."""
+        if self.process.poll() is None:
+            self.kill()
+        if self.own_data:
+            shutil.rmtree(self.data, ignore_errors=True)
 
     def connect(self, timeout=30):
         s = socket.create_connection((self.host.strip("[]"), self.port), timeout)

@@ -10,6 +10,8 @@ import tempfile
 import time
 import urllib.request
 
+from lifetime import bound
+
 NAMES = ["chromium", "chromium-browser", "google-chrome"]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -81,7 +83,7 @@ class Page:
     def __init__(self, browser):
         self.folder = tempfile.TemporaryDirectory(prefix="hearth-page-", ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
-            [browser] + FLAGS + ["--user-data-dir=" + self.folder.name, "about:blank"],
+            bound([browser] + FLAGS + ["--user-data-dir=" + self.folder.name, "about:blank"]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.number = 0
         self.loaded = False

@@ -12,6 +12,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from lifetime import bound
+
 START_SECONDS = 30
 ARRIVE_SECONDS = 20
 SKIPPED = 77
@@ -53,7 +55,7 @@ class Hearth:
         self.url = "http://127.0.0.1:%d" % free_port()
         self.output = open(os.path.join(self.folder.name, "output"), "w+")
         self.process = subprocess.Popen(
-            [program, "serve", "--listen", self.url[7:], "--data", self.folder.name + "/data"],
+            bound([program, "serve", "--listen", self.url[7:], "--data", self.folder.name + "/data"]),
             stdout=self.output, stderr=subprocess.STDOUT)
 
     def __enter__(self):
