@@ -58,7 +58,7 @@ static bool copy_text(char *to, size_t size, struct bytes from)
 /* HOST, [IPV6], with or without :PORT */
 static bool parse_authority(struct bytes text, struct http_url *url)
 {
-    struct bytes host = text;
+    struct bytes host;
     struct bytes port = BYTES("80");
     if (text.len > 0 && text.data[0] == '[') {
         size_t end = bytes_find_byte(text, ']');
@@ -382,9 +382,8 @@ static enum err client_read(struct http_client *c, struct errinfo *info)
         return errno == EAGAIN || errno == EINTR
                    ? ERR_OK
                    : fail_io(c, info, "connection lost while reading");
-    llhttp_errno_t rc;
     if (got == 0) {
-        rc = llhttp_finish(&c->parser); /* an answer may end with the connection */
+        (void)llhttp_finish(&c->parser); /* an answer may end with the connection */
         if (c->complete)
             return ERR_OK;
         if (c->failed != ERR_OK)
@@ -392,7 +391,7 @@ static enum err client_read(struct http_client *c, struct errinfo *info)
         return fail_io(c, info, "closed before the answer was complete");
     }
     c->heard = true;
-    rc = llhttp_execute(&c->parser, (const char *)c->in, (size_t)got);
+    llhttp_errno_t rc = llhttp_execute(&c->parser, (const char *)c->in, (size_t)got);
     if (rc != HPE_OK && !(rc == HPE_PAUSED && c->complete))
         return parse_failure(c, info);
     return ERR_OK;
@@ -437,7 +436,7 @@ static enum err client_exchange(struct http_client *c, struct errinfo *info)
     struct bytes body = c->request->chunked ? (struct bytes){0} : c->request->body;
     while (!c->complete) {
         bool sending = head.len + body.len > 0;
-        short events;
+        short events = 0;
         TRY(client_wait(c, sending ? POLLIN | POLLOUT : POLLIN, &events, info));
         if (sending && (events & POLLOUT) != 0) {
             enum err rc = client_write(c, &head, &body, info);

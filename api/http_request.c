@@ -1,5 +1,7 @@
 #include "api/http_request.h"
 
+#include <assert.h>
+
 #include "base/limits.h"
 
 /* llhttp calls back while http_parser_step runs; a callback only notes what it was given. */
@@ -248,11 +250,13 @@ static void fill_headers(struct http_parser *p)
         return;
     }
     for (size_t i = 0; i < p->span_count; i++) {
-        uint8_t *name = p->head.data + p->spans[i][0].at;
-        for (size_t k = 0; k < p->spans[i][0].len; k++)
+        struct http_span span = p->spans[i][0];
+        assert(p->head.data != NULL || span.len == 0);
+        uint8_t *name = p->head.data + span.at;
+        for (size_t k = 0; k < span.len; k++)
             if (name[k] >= 'A' && name[k] <= 'Z')
                 name[k] |= 0x20;
-        fields[i].name = bytes_of(name, p->spans[i][0].len);
+        fields[i].name = bytes_of(name, span.len);
         fields[i].value =
             bytes_trim(bytes_of(p->head.data + p->spans[i][1].at, p->spans[i][1].len));
     }

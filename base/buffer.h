@@ -9,6 +9,8 @@
 #ifndef HEARTH_BASE_BUFFER_H
 #define HEARTH_BASE_BUFFER_H
 
+#include <assert.h>
+
 #include "base/bytes.h"
 #include "base/mem.h"
 
@@ -43,6 +45,7 @@ static inline void buffer_put(struct buffer *b, struct bytes bytes)
         buffer_put_growing(b, bytes);
         return;
     }
+    assert(b->data != NULL && bytes.data != NULL);
     memcpy(b->data + b->len, bytes.data, bytes.len);
     b->len += bytes.len;
 }

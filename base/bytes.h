@@ -5,6 +5,7 @@
 #ifndef HEARTH_BASE_BYTES_H
 #define HEARTH_BASE_BYTES_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,7 +55,7 @@ static inline struct bytes bytes_from(struct bytes b, size_t skip)
 {
     if (skip > b.len)
         skip = b.len;
-    return (struct bytes){b.data == NULL ? NULL : b.data + skip, b.len - skip};
+    return (struct bytes){skip == 0 ? b.data : b.data + skip, b.len - skip};
 }
 
 static inline bool bytes_starts_with(struct bytes b, struct bytes prefix)
@@ -70,7 +71,10 @@ static inline bool bytes_ends_with(struct bytes b, struct bytes suffix)
 /* Offset of the first `byte`, or b.len. */
 static inline size_t bytes_find_byte(struct bytes b, uint8_t byte)
 {
-    const uint8_t *at = b.len == 0 ? NULL : memchr(b.data, byte, b.len);
+    if (b.len == 0)
+        return 0;
+    assert(b.data != NULL);
+    const uint8_t *at = memchr(b.data, byte, b.len);
     return at == NULL ? b.len : (size_t)(at - b.data);
 }
 

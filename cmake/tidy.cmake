@@ -30,4 +30,5 @@ if(RUN_CLANG_TIDY)
     COMMAND ${RUN_CLANG_TIDY} -quiet -p ${CMAKE_BINARY_DIR} -extra-arg=-Wno-unknown-warning-option
             -extra-arg=-Wno-error "^${CMAKE_SOURCE_DIR}/(${alternatives})/"
     USES_TERMINAL VERBATIM)
+  add_dependencies(tidy hearth_proto) # its header is generated
 endif()

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#define ZLIB_CONST /* what it only reads is const */
 #include <brotli/decode.h>
 #include <libdeflate.h>
 #include <zlib.h>
@@ -384,7 +385,7 @@ static enum err feed_zlib(struct content_decoder *d, struct bytes in, size_t *re
     }
     uInt in_size = (uInt)size_min(in.len, MIB(64));
     uInt out_room = (uInt)size_min(out_size, MIB(64));
-    z->next_in = (Bytef *)(uintptr_t)in.data; /* zlib's field is not const, but it only reads */
+    z->next_in = in.data;
     z->avail_in = in_size;
     z->next_out = out;
     z->avail_out = out_room;
@@ -405,8 +406,9 @@ static enum err feed_brotli(struct content_decoder *d, struct bytes in, size_t *
     const uint8_t *at = in.data;
     size_t in_left = in.len;
     size_t out_left = out_size;
+    uint8_t *to = out;
     BrotliDecoderResult rc =
-        BrotliDecoderDecompressStream(d->brotli, &in_left, &at, &out_left, &out, NULL);
+        BrotliDecoderDecompressStream(d->brotli, &in_left, &at, &out_left, &to, NULL);
     *ret_in = in.len - in_left;
     *ret_out = out_size - out_left;
     d->ended = rc == BROTLI_DECODER_RESULT_SUCCESS;
@@ -417,7 +419,8 @@ static enum err feed_zstd(struct content_decoder *d, struct bytes in, size_t *re
                           size_t out_size, size_t *ret_out)
 {
     ZSTD_inBuffer from = {in.data, in.len, 0};
-    ZSTD_outBuffer to = {out, out_size, 0};
+    ZSTD_outBuffer to = {.size = out_size};
+    to.dst = out;
     size_t rc = ZSTD_decompressStream(d->zstd, &to, &from);
     *ret_in = from.pos;
     *ret_out = to.pos;

@@ -1,5 +1,6 @@
 #include "engine/keyring.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -303,6 +304,7 @@ static enum err add_entry(struct vfs *vfs, const char *dir, const struct keyring
 {
     struct keyring *k = NULL;
     TRY(keyring_load(vfs, dir, &k, info));
+    assert(k != NULL);
     const struct keyring_entry *same = keyring_find(k, entry->key);
     enum err rc = same == NULL
                       ? write_ring(vfs, dir, k, entry, info)
@@ -317,6 +319,7 @@ static enum err revoke_key(struct vfs *vfs, const char *dir, struct uuid key, in
 {
     struct keyring *k = NULL;
     TRY(keyring_load(vfs, dir, &k, info));
+    assert(k != NULL);
     bool found = false;
     for (size_t i = 0; i < k->count; i++)
         if (uuid_equal(k->entries[i].key, key) && k->entries[i].revoked_ns == 0) {

@@ -1,5 +1,7 @@
 #include "engine/sample_sort.h"
 
+#include <assert.h>
+
 static bool is_sorted(const struct profile *p)
 {
     for (size_t i = 1; i < p->sample_count; i++)
@@ -77,6 +79,7 @@ enum err profile_sort_samples(struct profile *p, struct arena *arena)
     if (is_sorted(p))
         return ERR_OK;
     TRY(sorted_order(p, arena, &order));
+    assert(order != NULL);
     TRY(pick_u32(&sorted.sample_thread, order, p->sample_count, arena));
     TRY(pick_u32(&sorted.sample_stack, order, p->sample_count, arena));
     if (p->sample_queue != NULL)

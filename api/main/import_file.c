@@ -189,7 +189,7 @@ static enum err read_headers(struct bytes text, struct import_file *f, struct er
 static enum err open_recorded(const struct import_source *source, struct vfs *vfs,
                               struct import_file *f, struct errinfo *info)
 {
-    struct bytes headers;
+    struct bytes headers = {0};
     TRY(read_file(vfs, source->path, HEADERS_SIZE_MAX, &f->arena, &headers, info));
     enum err rc = read_headers(headers, f, info);
     if (rc != ERR_OK)
@@ -441,7 +441,7 @@ static enum err open_document(const struct import_source *source,
                               const struct import_options *options, struct import_file *f,
                               struct errinfo *info)
 {
-    struct bytes text;
+    struct bytes text = {0};
     struct buffer body;
     TRY(read_file(options->vfs, source->path, PROFILE_SIZE_MAX, &f->arena, &text, info));
     buffer_init(&body, PROFILE_SIZE_MAX + EVENT_SIZE_MAX + KIB(4), NULL);
