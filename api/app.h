@@ -13,6 +13,7 @@
 struct metrics;       /* api/metrics.h */
 struct append_strand; /* api/append_strand.h */
 struct config;        /* api/config.h */
+struct admission;     /* api/admission.h */
 
 struct app {
     const struct config *config;
@@ -21,6 +22,7 @@ struct app {
     struct mem_budget *budget;
     struct metrics *metrics;
     struct append_strand *strand;
+    struct admission *admission;
     void *keys; /* api/key_watch.c */
 };
 

@@ -435,6 +435,12 @@ static bool advance_working(struct http_conn *c)
     return true;
 }
 
+static bool may_go_on(const struct http_conn *c)
+{
+    const struct exchange *x = c->x;
+    return x->upload == NULL || x->route->upload->may_go_on(x->upload);
+}
+
 /* Everybody who waits tries again, those who wait longest first. */
 static void on_retry(uv_timer_t *timer)
 {
@@ -443,6 +449,10 @@ static void on_retry(uv_timer_t *timer)
     for (struct http_conn *c = loop->parked_first; c != NULL;) {
         struct http_conn *next = c == last ? NULL : c->parked_next;
         c->overdue = uv_now(&loop->uv) >= c->parked_until_ms;
+        if (!c->overdue && !may_go_on(c)) {
+            c = next;
+            continue;
+        }
         unpark(c);
         conn_enter(c, c->parked_from);
         conn_body_resumes(c);
@@ -502,9 +512,10 @@ static void check_body(struct http_conn *c)
     else if (route->upload != NULL &&
              route->upload->begin(&x->context, x->request, &x->response, &x->upload) != ERR_OK)
         x->answered = true;
-    x->body.max = size_min(max, UPLOAD_PIECE_SIZE);
-    if (route->upload == NULL)
-        x->body.max = max;
+    bool coded = http_request_header(x->request, "content-encoding").len > 0;
+    x->body.max = max;
+    if (route->upload != NULL)
+        x->body.max = size_min(max, coded ? UPLOAD_PIECE_SIZE : UPLOAD_PLAIN_PIECE);
 }
 
 static void conn_route(struct http_conn *c)

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "api/admission.h"
 #include "api/app.h"
 #include "api/config.h"
 #include "api/metrics.h"
@@ -24,6 +25,7 @@ struct ingest_upload {
     struct ingest *ingest;
     enum content_coding coding;
     struct content_decoder *decoder; /* of a streamed body */
+    struct seat seat;                /* of a large one */
     struct buffer decoded;
     size_t fed;        /* of `decoded` */
     bool began;        /* a piece was taken */
@@ -106,6 +108,7 @@ static void end(void *self)
     ingest_destroy(u->ingest);
     content_decoder_destroy(u->decoder);
     buffer_close(&u->decoded);
+    admission_leave(u->app->admission, &u->seat);
     app_keyring_release(u->app, u->keys);
     mem_free(u);
 }
@@ -136,6 +139,15 @@ static enum err start(struct ingest_upload *u, const struct http_request *q, uin
     return rc;
 }
 
+/* What an upload may come to hold: its payload in a buffer that grew by doubling, and columns. */
+static size_t need_of(const struct http_request *q, enum content_coding coding)
+{
+    uint64_t length = 0;
+    bool known = coding == CODING_IDENTITY &&
+                 bytes_to_u64(http_request_header(q, "content-length"), &length);
+    return known && length < UPLOAD_SEAT_SIZE / 3 ? (size_t)length * 3 : UPLOAD_SEAT_SIZE;
+}
+
 static enum err begin(struct handler_context *c, const struct http_request *q,
                       struct http_response *r, void **ret_self)
 {
@@ -152,6 +164,7 @@ static enum err begin(struct handler_context *c, const struct http_request *q,
     u->app = c->app;
     u->account = c->account;
     u->coding = content_coding_parse(http_request_header(q, "content-encoding"));
+    u->seat.need = need_of(q, u->coding);
     u->keys = app_keyring_acquire(c->app);
     buffer_init(&u->decoded, INFLATE_WHOLE_MAX, c->account);
     enum err rc = start(u, q, project_id, r);
@@ -160,6 +173,16 @@ static enum err begin(struct handler_context *c, const struct http_request *q,
     else
         *ret_self = u;
     return rc;
+}
+
+/* A streamed upload that keeps more than a little needs a seat before it grows; `piece_size` of
+ * what it holds are coded bytes that are about to go. */
+static enum err grow_seated(struct ingest_upload *u, size_t piece_size, struct errinfo *info)
+{
+    if (u->account->held <= piece_size + UPLOAD_SEATLESS_MAX ||
+        admission_enter(u->app->admission, &u->seat, u->account->held))
+        return ERR_OK;
+    return err_set(info, ERR_BUSY, "other large uploads come first");
 }
 
 /* Hand what is decoded to the splitter. */
@@ -186,6 +209,7 @@ static enum err take_plain(struct ingest_upload *u, struct bytes piece, size_t *
 {
     while (*ret_used < piece.len) {
         size_t used = 0;
+        TRY(grow_seated(u, UPLOAD_PLAIN_PIECE, info));
         enum err rc = ingest_feed(u->ingest, bytes_from(piece, *ret_used), &used, info);
         *ret_used += used;
         if (rc != ERR_OK)
@@ -194,13 +218,23 @@ static enum err take_plain(struct ingest_upload *u, struct bytes piece, size_t *
     return ERR_OK;
 }
 
+/* Decoders that hold megabytes before a byte has come out. */
+static bool wide_window(enum content_coding coding)
+{
+    return coding == CODING_BR || coding == CODING_ZSTD;
+}
+
 static enum err take_stream(struct ingest_upload *u, struct bytes piece, size_t *ret_used,
                             bool *ret_decoding, struct errinfo *info)
 {
+    if (u->decoder == NULL && wide_window(u->coding) &&
+        !admission_enter(u->app->admission, &u->seat, u->account->held))
+        return err_set(info, ERR_BUSY, "other large uploads come first");
     if (u->decoder == NULL)
         TRY(content_decoder_create(u->coding, ENVELOPE_SIZE_MAX, u->account, &u->decoder, info));
     for (;;) {
         *ret_decoding = false;
+        TRY(grow_seated(u, UPLOAD_PIECE_SIZE, info));
         TRY(feed_decoded(u, info));
         *ret_decoding = true;
         TRY(buffer_reserve(&u->decoded, DECODED_STEP));
@@ -314,4 +348,11 @@ static void give_up(void *self, struct http_response *r)
     put_failure(r, ERR_BUSY, "no memory for this envelope at the moment");
 }
 
-const struct upload_ops ingest_upload = {begin, take, records, store, answer, give_up, end};
+static bool may_go_on(void *self)
+{
+    struct ingest_upload *u = self;
+    return admission_may_enter(u->app->admission, &u->seat);
+}
+
+const struct upload_ops ingest_upload = {begin,  take,      records, store,
+                                         answer, may_go_on, give_up, end};

@@ -26,6 +26,8 @@ struct upload_ops {
     void (*store)(void *self, struct append_job *job);
     void (*answer)(void *self, enum err stored, const struct errinfo *info,
                    struct http_response *r);
+    /* Loop thread, after ERR_BUSY: false while it is certain that taking on would only be busy. */
+    bool (*may_go_on)(void *self);
     /* Room did not come in time. */
     void (*give_up)(void *self, struct http_response *r);
     void (*end)(void *self);

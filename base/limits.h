@@ -63,6 +63,9 @@
 #define READ_HEAD_SIZE         KIB(8)   /* one read while headers are awaited */
 #define READ_BODY_SIZE         KIB(64)  /* one read of a body of known length */
 #define UPLOAD_PIECE_SIZE      MIB(1)   /* coded bytes gathered before a job takes them */
+#define UPLOAD_PLAIN_PIECE     KIB(256) /* the same without a coding: there is no whole to inflate */
+#define UPLOAD_SEATLESS_MAX    KIB(256) /* kept of a streamed upload before it needs a seat */
+#define UPLOAD_SEAT_SIZE       MIB(72)  /* what a profile of 50 MiB holds at most, columns included */
 #define APPEND_RECORDS_MAX     4096     /* of one batch: some envelopes of many spans */
 #define APPEND_BATCH_MAX       MIB(8)   /* what one sync is worth waiting for */
 #define HEAD_BUDGET            MIB(8)   /* all request heads together: uploads cannot starve them */

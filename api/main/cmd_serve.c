@@ -7,6 +7,7 @@
 
 #include <malloc.h>
 
+#include "api/admission.h"
 #include "api/app.h"
 #include "api/append_strand.h"
 #include "api/config.h"
@@ -111,6 +112,7 @@ static enum err open_parts(struct serve *s, struct errinfo *info)
     s->app.budget = &s->budget;
     TRY(metrics_create(&hearth_routes, &s->metrics));
     s->app.metrics = s->metrics;
+    TRY(admission_create(&s->budget, &s->app.admission));
     struct store_options store = {
         .vfs = s->app.vfs, .dir = c->data, .durability = c->durability, .mem_budget = &s->budget};
     TRY(store_open(&store, &s->app.store, info));
@@ -140,6 +142,7 @@ static enum err close_parts(struct serve *s)
         log_error("serve", "last_sync_failed error=\"%s\"", info.text);
     store_close(s->app.store);
     key_watch_destroy(s->keys);
+    admission_destroy(s->app.admission);
     metrics_destroy(s->metrics);
     return rc;
 }

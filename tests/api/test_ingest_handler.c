@@ -118,6 +118,64 @@ Test(ingest_handler, an_upload_waits_for_memory_and_then_gives_up)
     cr_expect(ingesting_stop(&t), "all memory was given back");
 }
 
+struct half_sender {
+    const struct ingesting *t;
+    struct bytes body;
+    pthread_barrier_t *halves;
+    int status;
+};
+
+static void *send_halves(void *argument)
+{
+    struct half_sender *h = argument;
+    char text[4096];
+    int fd = serving_connect(&h->t->serving);
+    int len = snprintf(
+        text, sizeof(text),
+        "POST /api/42/envelope/ HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" INGESTING_AUTH
+        "Content-Length: %zu\r\n\r\n",
+        h->body.len);
+    serving_send(fd, bytes_of(text, (size_t)len));
+    serving_send(fd, bytes_first(h->body, h->body.len / 2));
+    (void)pthread_barrier_wait(h->halves);
+    serving_send(fd, bytes_from(h->body, h->body.len / 2));
+    serving_read_all(fd, text, sizeof(text));
+    close(fd);
+    uint64_t status = 0;
+    (void)bytes_to_u64(bytes_first(bytes_from(bytes_of_text(text), 9), 3), &status);
+    h->status = (int)status;
+    return NULL;
+}
+
+#define HALVES 4
+
+/* Room for four halves, not for three: without an order all wait for the others' memory. */
+Test(ingest_handler, half_read_uploads_do_not_block_each_other)
+{
+    struct ingesting t;
+    struct buffer body;
+    pthread_barrier_t halves;
+    buffer_init(&body, MIB(16), NULL);
+    ingesting_put_chunk(&body, 1, 100000);
+    ingesting_start(&t, body.len * 5 / 2);
+    cr_assert_eq(pthread_barrier_init(&halves, NULL, HALVES), 0);
+    struct half_sender senders[HALVES];
+    pthread_t threads[HALVES];
+    unsigned stored = 0;
+    for (int i = 0; i < HALVES; i++) {
+        senders[i] = (struct half_sender){&t, buffer_bytes(&body), &halves, 0};
+        cr_assert_eq(pthread_create(&threads[i], NULL, send_halves, &senders[i]), 0);
+    }
+    for (int i = 0; i < HALVES; i++)
+        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < HALVES; i++)
+        stored += senders[i].status == 200;
+    cr_expect_geq(stored, 1, "somebody's turn came");
+    pthread_barrier_destroy(&halves);
+    buffer_close(&body);
+    cr_expect(ingesting_stop(&t), "all memory was given back");
+}
+
 Test(ingest_handler, refusals_do_not_wait_for_the_body)
 {
     struct ingesting t;

@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "api/admission.h"
 #include "api/metrics.h"
 #include "base/limits.h"
 
@@ -31,6 +32,7 @@ void serving_start(struct serving *s, const struct route *routes, size_t count, 
     must(metrics_create(&s->router, &s->metrics) == ERR_OK, "metrics");
     s->app.budget = &s->budget;
     s->app.metrics = s->metrics;
+    must(admission_create(&s->budget, &s->app.admission) == ERR_OK, "admission");
     struct listen_address address;
     struct errinfo info = {{0}};
     must(listen_address_parse("127.0.0.1:0", &address, &info) == ERR_OK, info.text);
@@ -49,6 +51,7 @@ void serving_start(struct serving *s, const struct route *routes, size_t count, 
 void serving_stop(struct serving *s)
 {
     server_destroy(s->server);
+    admission_destroy(s->app.admission);
     metrics_destroy(s->metrics);
 }
 
