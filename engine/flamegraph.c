@@ -3,7 +3,8 @@
  * 1. Accumulate. A profile's stacks are a trie. The first time a sample ends in a trie node, the
  *    path above it is looked up (or added) in the accumulator once, and every trie node of that
  *    path remembers where it led; from then on a sample costs one addition. So a profile costs
- *    O(samples + distinct stack nodes), not samples times depth.
+ *    O(samples + distinct stack nodes), not samples times depth. Profiles that no window cuts come
+ *    thread by thread, and a run of equal stacks is one addition.
  * 2. Arrange. Nodes are bucketed by the rank of their frame's identity, then handed to their
  *    parents in that order, which sorts all lists of children in linear time; a walk breadth-first
  *    numbers them; one sweep from the back adds totals up.
@@ -49,6 +50,7 @@ struct adding {
     uint32_t *node_of;  /* trie node -> accumulator node, or NONE */
     uint32_t *visited;  /* trie nodes that node_of knows */
     size_t visited_count;
+    struct acc_tree sums; /* not yet in the tree */
 };
 
 static struct acc_node *acc_nodes(const struct accumulator *acc)
@@ -159,37 +161,68 @@ static enum err adding_resolve(struct adding *a, uint32_t leaf)
     return ERR_OK;
 }
 
+/* Samples that end in `stack`. */
+static inline enum err adding_weigh(struct adding *a, uint32_t stack, uint64_t weight_ns,
+                                    uint64_t samples)
+{
+    uint32_t leaf = a->profile->stacks[stack];
+
+    a->sums.sum_ns += weight_ns;
+    a->sums.sum_samples += samples;
+    if (leaf == PROFILE_NONE) {
+        a->sums.idle_ns += weight_ns;
+        a->sums.idle_samples += samples;
+        return ERR_OK;
+    }
+    if (a->node_of[leaf] == PROFILE_NONE)
+        TRY(adding_resolve(a, leaf));
+    struct acc_node *node = &acc_nodes(a->acc)[a->node_of[leaf]];
+    node->self_ns += weight_ns;
+    node->self_samples += samples;
+    return ERR_OK;
+}
+
+static void adding_end_tree(struct adding *a)
+{
+    struct acc_tree *tree = &acc_trees(a->acc)[a->tree];
+
+    tree->idle_ns += a->sums.idle_ns;
+    tree->idle_samples += a->sums.idle_samples;
+    tree->sum_ns += a->sums.sum_ns;
+    tree->sum_samples += a->sums.sum_samples;
+    a->sums = (struct acc_tree){0};
+}
+
 /* Pieces of one tree; `order` picks them, NULL takes all of them as they come. */
 static enum err adding_pieces(struct adding *a, const struct selection_piece *pieces,
                               const uint32_t *order, size_t count)
 {
-    const struct profile *p = a->profile;
-    struct acc_node *nodes = acc_nodes(a->acc);
-    struct acc_tree sums = {0};
-
     for (size_t i = 0; i < count; i++) {
         const struct selection_piece *piece = &pieces[order == NULL ? i : order[i]];
         uint64_t weight_ns = (uint64_t)piece->end_ns - (uint64_t)piece->start_ns;
-        uint32_t leaf = p->stacks[p->sample_stack[piece->sample]];
-        sums.sum_ns += weight_ns;
-        sums.sum_samples += piece->counted;
-        if (leaf == PROFILE_NONE) {
-            sums.idle_ns += weight_ns;
-            sums.idle_samples += piece->counted;
-            continue;
-        }
-        if (a->node_of[leaf] == PROFILE_NONE) {
-            TRY(adding_resolve(a, leaf));
-            nodes = acc_nodes(a->acc); /* they may have moved */
-        }
-        nodes[a->node_of[leaf]].self_ns += weight_ns;
-        nodes[a->node_of[leaf]].self_samples += piece->counted;
+        TRY(adding_weigh(a, a->profile->sample_stack[piece->sample], weight_ns, piece->counted));
     }
-    struct acc_tree *tree = &acc_trees(a->acc)[a->tree];
-    tree->idle_ns += sums.idle_ns;
-    tree->idle_samples += sums.idle_samples;
-    tree->sum_ns += sums.sum_ns;
-    tree->sum_samples += sums.sum_samples;
+    adding_end_tree(a);
+    return ERR_OK;
+}
+
+/* Samples of one thread, none of them cut. Equal stacks in a row are one run, which lasts until
+ * the sample after it; the thread's last sample only closes. */
+static enum err adding_runs(struct adding *a, const uint32_t *samples, size_t count)
+{
+    const struct profile *p = a->profile;
+    int64_t start_ns = profile_sample_ns(p, samples[0]);
+
+    for (size_t at = 0, next; at + 1 < count; at = next) {
+        uint32_t stack = p->sample_stack[samples[at]];
+        next = at + 1;
+        while (next + 1 < count && p->sample_stack[samples[next]] == stack)
+            next++;
+        int64_t end_ns = profile_sample_ns(p, samples[next]);
+        TRY(adding_weigh(a, stack, (uint64_t)end_ns - (uint64_t)start_ns, next - at));
+        start_ns = end_ns;
+    }
+    adding_end_tree(a);
     return ERR_OK;
 }
 
@@ -215,6 +248,27 @@ static void pieces_by_thread(const struct selection_part *part, uint32_t *order,
         order[first[p->sample_thread[part->pieces[i].sample] + 1]++] = (uint32_t)i;
 }
 
+static enum err adding_begin_thread(struct adding *a, const struct selection_part *part, size_t t)
+{
+    adding_forget(a);
+    a->tree = part->thread_numbers[t];
+    return acc_reserve_trees(a->acc, (size_t)a->tree + 1);
+}
+
+static enum err adding_whole(struct adding *a, const struct selection_part *part)
+{
+    const uint32_t *starts = part->order->starts;
+
+    for (size_t t = 0; t < part->profile->thread_count; t++) {
+        if (part->thread_numbers[t] == PROFILE_NONE)
+            continue;
+        if (a->acc->separate)
+            TRY(adding_begin_thread(a, part, t));
+        TRY(adding_runs(a, part->order->samples + starts[t], starts[t + 1] - starts[t]));
+    }
+    return ERR_OK;
+}
+
 static enum err adding_separate(struct adding *a, const struct selection_part *part)
 {
     uint32_t *order = ARENA_ARRAY(part->scratch, part->piece_count, uint32_t);
@@ -226,10 +280,8 @@ static enum err adding_separate(struct adding *a, const struct selection_part *p
     for (size_t t = 0; t < part->profile->thread_count; t++) {
         if (first[t] == first[t + 1])
             continue;
-        a->tree = part->thread_numbers[t];
-        TRY(acc_reserve_trees(a->acc, (size_t)a->tree + 1));
+        TRY(adding_begin_thread(a, part, t));
         TRY(adding_pieces(a, part->pieces, order + first[t], first[t + 1] - first[t]));
-        adding_forget(a);
     }
     return ERR_OK;
 }
@@ -247,8 +299,12 @@ static enum err on_part(void *self, const struct selection_part *part, struct er
     if (rc == ERR_OK) {
         memset(a.frame_of, 0xff, p->frame_count * sizeof(uint32_t));
         memset(a.node_of, 0xff, p->node_count * sizeof(uint32_t));
-        rc = acc->separate ? adding_separate(&a, part)
-                           : adding_pieces(&a, part->pieces, NULL, part->piece_count);
+        if (part->order != NULL)
+            rc = adding_whole(&a, part);
+        else if (acc->separate)
+            rc = adding_separate(&a, part);
+        else
+            rc = adding_pieces(&a, part->pieces, NULL, part->piece_count);
     }
     if (rc != ERR_OK)
         return err_set(info, rc, "flame graph of %zu nodes so far: %s", acc_node_count(acc),
@@ -440,7 +496,7 @@ enum err flamegraph_build(struct selection *s, const struct flamegraph_options *
     accumulator_init(&acc, options->separate_threads, arena->account);
     enum err rc = acc.separate ? ERR_OK : acc_reserve_trees(&acc, 1);
     if (rc == ERR_OK)
-        rc = selection_visit(s, options->canceled, on_part, &acc, info);
+        rc = selection_visit_whole(s, options->canceled, on_part, &acc, info);
     else
         rc = err_set(info, rc, "flame graph: %s", err_text(rc));
     if (rc == ERR_OK) {

@@ -38,6 +38,7 @@
 
 #include "base/arena.h"
 #include "base/intern.h"
+#include "engine/sample_order.h"
 #include "engine/span.h"
 #include "storage/store.h"
 
@@ -152,6 +153,9 @@ struct selection_part {
     const struct profile *profile; /* checked: every index in range */
     const struct selection_piece *pieces;
     size_t piece_count;
+    /* selection_visit_whole, a row that nothing cuts: its samples by thread, in time order, and no
+     * pieces. NULL: pieces say all. */
+    const struct sample_order *order;
     /* For each thread of the profile its number among all (id, name) pairs of the selection;
      * PROFILE_NONE for those without a piece. */
     const uint32_t *thread_numbers;
@@ -165,6 +169,10 @@ typedef enum err (*selection_visitor)(void *self, const struct selection_part *p
 /* Read all rows in order; fills in the coverage. Calling it again starts over. */
 enum err selection_visit(struct selection *s, const atomic_bool *canceled,
                          selection_visitor visitor, void *self, struct errinfo *info) MUST_CHECK;
+/* The same for visitors that take the samples of rows that nothing cuts as they are. */
+enum err selection_visit_whole(struct selection *s, const atomic_bool *canceled,
+                               selection_visitor visitor, void *self,
+                               struct errinfo *info) MUST_CHECK;
 
 /* Coverage from the index alone, without reading a block: every row found counts as used, samples
  * are all of its samples, first and last those of the rows, threads the most that one row has, and

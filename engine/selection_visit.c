@@ -32,8 +32,10 @@ struct visit {
     const struct selection_row *row;
     uint32_t all_end; /* windows for every thread are [0, all_end) */
     struct cursor *cursors;
-    uint64_t reached;    /* samples with a piece */
-    uint64_t reached_ns; /* their weights, uncut */
+    bool takes_whole;          /* rows that nothing cuts need no pieces */
+    struct sample_order order; /* of such a row */
+    uint64_t reached;          /* samples with a piece */
+    uint64_t reached_ns;       /* their weights, uncut */
     struct errinfo *info;
 };
 
@@ -141,41 +143,41 @@ static void visit_next(const struct profile *p, uint32_t *latest, uint32_t *next
     }
 }
 
-/* A row that lies in one window for every thread: nothing to cut. */
+/* A row that lies in one window for every thread, and all are wanted: nothing to cut. */
 static bool visit_is_whole(const struct visit *v)
 {
     const struct selection_row *row = v->row;
 
-    return row->window_count == 1 && row->windows[0].thread.data == NULL &&
-           row->windows[0].start_ns <= row->start_ns && row->end_ns < row->windows[0].end_ns;
+    return v->s->request->threads.count == 0 && row->window_count == 1 &&
+           row->windows[0].thread.data == NULL && row->windows[0].start_ns <= row->start_ns &&
+           row->end_ns < row->windows[0].end_ns;
 }
 
-static enum err visit_whole(struct visit *v, const int64_t *ns, const uint32_t *next)
+/* No pieces: what a thread covers is seen from its first and its last sample. */
+static enum err visit_threads(struct visit *v)
 {
     const struct profile *p = v->profile;
     struct coverage *c = &v->s->coverage;
-    uint64_t total_ns = 0;
-    size_t count = 0;
 
-    TRY(buffer_reserve(&v->pieces, p->sample_count * sizeof(struct selection_piece)));
-    struct selection_piece *pieces = (void *)v->pieces.data;
-    for (size_t i = 0; i < p->sample_count; i++) {
-        struct cursor *cursor = &v->cursors[p->sample_thread[i]];
-        if (next[i] == PROFILE_NONE || !cursor->wanted)
+    TRY(sample_order_make(p, SAMPLES_BY_DOCUMENT, &v->scratch, &v->order));
+    for (size_t t = 0; t < p->thread_count; t++) {
+        const uint32_t *samples = v->order.samples + v->order.starts[t];
+        size_t count = v->order.starts[t + 1] - v->order.starts[t];
+        if (count < 2)
             continue;
-        pieces[count++] = (struct selection_piece){(uint32_t)i, 1, ns[i], ns[next[i]]};
-        total_ns += (uint64_t)ns[next[i]] - (uint64_t)ns[i];
-        cursor->touched = true;
-        if (ns[next[i]] > c->last_ns)
-            c->last_ns = ns[next[i]];
+        int64_t start_ns = profile_sample_ns(p, samples[0]);
+        int64_t end_ns = profile_sample_ns(p, samples[count - 1]);
+        uint64_t weight_ns = (uint64_t)end_ns - (uint64_t)start_ns;
+        v->cursors[t].touched = true;
+        if (start_ns < c->first_ns)
+            c->first_ns = start_ns;
+        if (end_ns > c->last_ns)
+            c->last_ns = end_ns;
+        c->samples += count - 1;
+        c->total_ns += weight_ns;
+        v->reached += count - 1;
+        v->reached_ns += weight_ns;
     }
-    if (count > 0 && pieces[0].start_ns < c->first_ns) /* samples ascend */
-        c->first_ns = pieces[0].start_ns;
-    c->samples += count;
-    c->total_ns += total_ns;
-    v->reached += count;
-    v->reached_ns += total_ns;
-    v->pieces.len = count * sizeof(*pieces);
     return ERR_OK;
 }
 
@@ -186,14 +188,10 @@ static enum err visit_pieces(struct visit *v)
     uint32_t *latest = ARENA_ARRAY(&v->scratch, p->thread_count, uint32_t);
     int64_t *ns = ARENA_ARRAY(&v->scratch, p->sample_count, int64_t);
 
-    v->cursors = visit_cursors(v);
-    if (next == NULL || latest == NULL || ns == NULL || v->cursors == NULL)
+    if (next == NULL || latest == NULL || ns == NULL)
         return v->scratch.failed;
     visit_times(p, ns);
     visit_next(p, latest, next);
-    buffer_clear(&v->pieces);
-    if (visit_is_whole(v))
-        return visit_whole(v, ns, next);
     for (size_t i = 0; i < p->sample_count; i++) {
         struct cursor *c = &v->cursors[p->sample_thread[i]];
         if (next[i] == PROFILE_NONE || !c->wanted)
@@ -269,6 +267,15 @@ static void visit_leave_out(struct visit *v, const char *reason, const struct er
              why->text);
 }
 
+static enum err visit_samples(struct visit *v, bool whole)
+{
+    buffer_clear(&v->pieces);
+    v->cursors = visit_cursors(v);
+    if (v->cursors == NULL)
+        return v->scratch.failed;
+    return whole ? visit_threads(v) : visit_pieces(v);
+}
+
 static enum err visit_row(struct visit *v, struct selection_row *row, selection_visitor visitor,
                           void *self)
 {
@@ -295,7 +302,8 @@ static enum err visit_row(struct visit *v, struct selection_row *row, selection_
     }
     if (rc != ERR_OK)
         return err_set(v->info, rc, "%s", why.text[0] == '\0' ? err_text(rc) : why.text);
-    rc = visit_pieces(v);
+    bool whole = v->takes_whole && visit_is_whole(v);
+    rc = visit_samples(v, whole);
     if (rc == ERR_OK)
         rc = visit_numbers(v, &numbers);
     if (rc != ERR_OK)
@@ -311,6 +319,7 @@ static enum err visit_row(struct visit *v, struct selection_row *row, selection_
         .profile = &profile,
         .pieces = (const void *)v->pieces.data,
         .piece_count = v->pieces.len / sizeof(struct selection_piece),
+        .order = whole ? &v->order : NULL,
         .thread_numbers = numbers,
         .scratch = &v->scratch,
     };
@@ -429,10 +438,10 @@ static enum err visit_finish(const struct visit *v)
     return ERR_OK;
 }
 
-enum err selection_visit(struct selection *s, const atomic_bool *canceled,
-                         selection_visitor visitor, void *self, struct errinfo *info)
+static enum err visit_rows(struct selection *s, const atomic_bool *canceled, bool takes_whole,
+                           selection_visitor visitor, void *self, struct errinfo *info)
 {
-    struct visit v = {.s = s, .info = info};
+    struct visit v = {.s = s, .takes_whole = takes_whole, .info = info};
     enum err rc = ERR_OK;
 
     s->coverage = (struct coverage){.chunks_found = s->coverage.chunks_found,
@@ -459,6 +468,18 @@ enum err selection_visit(struct selection *s, const atomic_bool *canceled,
     if (rc == ERR_OK && visit_finish(&v) != ERR_OK)
         rc = err_set(info, s->arena->failed, "selection: %s", err_text(s->arena->failed));
     return rc;
+}
+
+enum err selection_visit(struct selection *s, const atomic_bool *canceled,
+                         selection_visitor visitor, void *self, struct errinfo *info)
+{
+    return visit_rows(s, canceled, false, visitor, self, info);
+}
+
+enum err selection_visit_whole(struct selection *s, const atomic_bool *canceled,
+                               selection_visitor visitor, void *self, struct errinfo *info)
+{
+    return visit_rows(s, canceled, true, visitor, self, info);
 }
 
 enum err selection_survey(struct selection *s, struct errinfo *info)

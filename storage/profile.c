@@ -61,6 +61,16 @@ static enum err out_of_range(struct errinfo *info, const char *what, size_t at, 
                    at, value, limit);
 }
 
+static enum err check_below(const uint32_t *values, size_t count, size_t limit, const char *what,
+                            struct errinfo *info)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] >= limit)
+            return out_of_range(info, what, i, values[i], limit);
+    }
+    return ERR_OK;
+}
+
 static enum err check_strings(const struct profile *p, struct errinfo *info)
 {
     const uint32_t ids[] = {p->version,     p->platform,      p->environment, p->release,
@@ -88,11 +98,7 @@ static enum err check_frames(const struct profile *p, struct errinfo *info)
         if (f->in_app > IN_APP_TRUE)
             return out_of_range(info, "in_app of frame", i, f->in_app, IN_APP_TRUE + 1);
     }
-    for (size_t i = 0; i < p->frame_list_count; i++) {
-        if (p->frame_list[i] >= p->frame_count)
-            return out_of_range(info, "listed frame", i, p->frame_list[i], p->frame_count);
-    }
-    return ERR_OK;
+    return check_below(p->frame_list, p->frame_list_count, p->frame_count, "listed frame", info);
 }
 
 static enum err check_trie(const struct profile *p, struct errinfo *info)
@@ -118,12 +124,10 @@ static enum err check_threads(const struct profile *p, struct errinfo *info)
                 return out_of_range(info, "text of thread", i, ids[k], p->string_count);
         }
     }
-    for (size_t i = 0; i < p->sample_count; i++) {
-        if (p->sample_thread[i] >= p->thread_count)
-            return out_of_range(info, "thread of sample", i, p->sample_thread[i], p->thread_count);
-        if (p->sample_queue != NULL && p->sample_queue[i] >= p->string_count)
-            return out_of_range(info, "queue of sample", i, p->sample_queue[i], p->string_count);
-    }
+    TRY(check_below(p->sample_thread, p->sample_count, p->thread_count, "thread of sample", info));
+    if (p->sample_queue != NULL)
+        TRY(check_below(p->sample_queue, p->sample_count, p->string_count, "queue of sample",
+                        info));
     return ERR_OK;
 }
 
@@ -140,14 +144,12 @@ enum err profile_check_shape(const struct profile *p, struct errinfo *info)
 enum err profile_check(const struct profile *p, struct errinfo *info)
 {
     TRY(profile_check_shape(p, info));
-    for (size_t i = 0; i < p->node_count; i++) {
-        if (p->node_frame[i] >= p->frame_list_count)
-            return out_of_range(info, "frame of node", i, p->node_frame[i], p->frame_list_count);
-    }
+    TRY(check_below(p->node_frame, p->node_count, p->frame_list_count, "frame of node", info));
+    TRY(check_below(p->sample_stack, p->sample_count, p->stack_count, "stack of sample", info));
     int64_t before_ns = INT64_MIN;
     for (size_t i = 0; i < p->sample_count; i++) {
-        if (p->sample_stack[i] >= p->stack_count)
-            return out_of_range(info, "stack of sample", i, p->sample_stack[i], p->stack_count);
+        if (i > 0 && p->sample_time[i] == p->sample_time[i - 1])
+            continue; /* threads of a tick share their time */
         int64_t ns = profile_sample_ns(p, i);
         if (ns < before_ns)
             return err_set(info, ERR_CORRUPT,
