@@ -471,6 +471,19 @@ static void refuse(struct http_conn *c, int status, const char *reason, const ch
     c->x->answered = true;
 }
 
+static void refuse_size(struct http_conn *c)
+{
+    char text[96];
+    const struct route *route = c->x->route;
+    if (route->upload != NULL)
+        (void)snprintf(text, sizeof(text), "an upload may have %zu bytes, as sent",
+                       UPLOAD_CODED_MAX);
+    else
+        (void)snprintf(text, sizeof(text), "a body for this path may have %zu bytes",
+                       route->body_max);
+    refuse(c, 413, "body_too_large", text);
+}
+
 static void answer_options(struct http_conn *c, const char *allow)
 {
     http_response_header(&c->x->response, BYTES("Allow"), bytes_of_text(allow));
@@ -508,7 +521,7 @@ static void check_body(struct http_conn *c)
     if (!c->parser.has_length)
         refuse(c, 411, "length_required", "a body needs Content-Length or chunked transfer coding");
     else if (c->parser.content_length > max)
-        refuse(c, 413, "body_too_large", "the body is over this route's limit");
+        refuse_size(c);
     else if (route->upload != NULL &&
              route->upload->begin(&x->context, x->request, &x->response, &x->upload) != ERR_OK)
         x->answered = true;
@@ -681,7 +694,7 @@ static bool gather_reserve(struct http_conn *c, size_t size)
     if (rc == ERR_BUSY || rc == ERR_NOMEM)
         conn_no_room(c);
     else
-        refuse(c, 413, "body_too_large", "the body is over this route's limit");
+        refuse_size(c);
     return false;
 }
 
@@ -711,7 +724,7 @@ static void parse_body(struct http_conn *c, struct bytes piece, struct buffer *s
     if (step == HTTP_BAD)
         conn_bad_request(c);
     else if (max > 0 && c->parser.body_size > max)
-        refuse(c, 413, "body_too_large", "the body is over this route's limit");
+        refuse_size(c);
     else if (step == HTTP_END)
         body_complete(c);
     if (step == HTTP_END)
@@ -1091,7 +1104,7 @@ static void on_refused_closed(uv_handle_t *handle)
 }
 
 /* Room for one more: the connection that has been idle longest goes. */
-static bool evict_idle(struct http_loop *loop)
+bool http_loop_evict(struct http_loop *loop)
 {
     struct http_conn *oldest = NULL;
     for (struct http_conn *c = loop->first; c != NULL; c = c->next)
@@ -1152,7 +1165,7 @@ void http_conn_accept(struct http_loop *loop, uv_stream_t *listener)
         uv_close((uv_handle_t *)&c->tcp, on_refused_closed);
         return;
     }
-    if (loop->open_count >= loop->conn_count_max && !evict_idle(loop)) {
+    if (loop->open_count >= loop->conn_count_max && !http_loop_evict(loop)) {
         refuse_connection(c);
         return;
     }

@@ -57,6 +57,8 @@ enum err http_loop_open(struct http_loop *loop) MUST_CHECK;
 void http_loop_close(struct http_loop *loop); /* after the last connection has gone */
 /* Accept what waits on a listening socket. */
 void http_conn_accept(struct http_loop *loop, uv_stream_t *listener);
+/* Close the connection that has been idle longest; false: all are busy. */
+bool http_loop_evict(struct http_loop *loop);
 /* Idle connections are closed unless a request comes right now, the others after the answer they are owed. */
 void http_loop_drain(struct http_loop *loop);
 /* Close everything now; jobs under way are canceled and waited for. */

@@ -5,13 +5,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/app.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/size.h"
 
-#define BACKLOG 511
+#define BACKLOG            511
+#define ACCEPT_COMPLAIN_MS 10000
 
 struct server_loop {
     struct http_loop http; /* first: callbacks of http_conn get this back */
@@ -24,7 +27,8 @@ struct server_loop {
     bool opened;  /* uv and http are initialised */
     bool started; /* its thread runs */
     bool listening;
-    bool ended; /* its handles are being closed */
+    bool ended;              /* its handles are being closed */
+    uint64_t complain_at_ms; /* of failing accepts: not before */
 };
 
 struct server {
@@ -88,13 +92,25 @@ static enum err probe(struct listen_address *a, struct errinfo *info)
     return rc;
 }
 
+/* No descriptor is free, most likely. libuv asks again at once, and would do nothing else: make room
+ * where that is possible, and leave the processor to those who could. */
+static void accept_failed(struct server_loop *l, int status)
+{
+    if (uv_now(&l->http.uv) >= l->complain_at_ms) {
+        log_warn("server", "accept_failed error=%s", uv_err_name(status));
+        l->complain_at_ms = uv_now(&l->http.uv) + ACCEPT_COMPLAIN_MS;
+    }
+    (void)http_loop_evict(&l->http);
+    uv_sleep(1);
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct server_loop *l = listener->data;
     if (status == 0)
         http_conn_accept(&l->http, listener);
     else
-        log_warn("server", "accept_failed error=%d", status);
+        accept_failed(l, status);
 }
 
 static enum err open_listener(struct server_loop *l, const struct listen_address *a,
@@ -174,6 +190,21 @@ static void run_loop(void *argument)
     (void)uv_run(&l->http.uv, UV_RUN_DEFAULT);
 }
 
+/* Descriptors that files and loops do not need; the limit is raised as far as it may be. */
+static size_t connections_in_reach(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return CONNECTION_COUNT_MAX;
+    if (limit.rlim_cur < limit.rlim_max) {
+        struct rlimit wanted = {limit.rlim_max, limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+            limit = wanted;
+    }
+    size_t all = limit.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit.rlim_cur;
+    return all > 2 * FILES_RESERVED ? all - FILES_RESERVED : size_max(1, all / 4);
+}
+
 static enum err open_loop(struct server *s, struct server_loop *l,
                           const struct server_options *options, struct errinfo *info)
 {
@@ -185,7 +216,7 @@ static enum err open_loop(struct server *s, struct server_loop *l,
     l->http.on_conn_gone = on_conn_gone;
     size_t all = options->limits.connection_count_max;
     if (all == 0)
-        all = CONNECTION_COUNT_MAX;
+        all = size_min(CONNECTION_COUNT_MAX, connections_in_reach());
     l->http.conn_count_max = (all + s->loop_count - 1) / s->loop_count;
     if (uv_loop_init(&l->http.uv) != 0)
         return err_set(info, ERR_IO, "no event loop can be made");

@@ -48,7 +48,8 @@
 #define QUERY_SPANS_DEFAULT   20000
 
 /* ---- serving ---- */
-#define CONNECTION_COUNT_MAX   1024    /* each may hold PARSE_AHEAD_MAX outside the budget */
+#define CONNECTION_COUNT_MAX   1024 /* each may hold PARSE_AHEAD_MAX outside the budget */
+#define FILES_RESERVED         256 /* descriptors kept from connections: logs, loops, standard ones */
 #define TARGET_SIZE_MAX        KIB(16) /* a path and some hundred ids */
 #define HEADER_SIZE_MAX        KIB(32) /* all names and values; proxies stop between 8 and 64 KiB */
 #define HEADER_COUNT_MAX       100     /* real requests have below 30 */
@@ -65,10 +66,10 @@
 #define UPLOAD_PIECE_SIZE      MIB(1)   /* coded bytes gathered before a job takes them */
 #define UPLOAD_PLAIN_PIECE     KIB(256) /* the same without a coding: there is no whole to inflate */
 #define UPLOAD_SEATLESS_MAX    KIB(256) /* kept of a streamed upload before it needs a seat */
-#define UPLOAD_SEAT_SIZE       MIB(72)  /* what a profile of 50 MiB holds at most, columns included */
-#define APPEND_RECORDS_MAX     4096     /* of one batch: some envelopes of many spans */
-#define APPEND_BATCH_MAX       MIB(8)   /* what one sync is worth waiting for */
-#define HEAD_BUDGET            MIB(8)   /* all request heads together: uploads cannot starve them */
+#define UPLOAD_SEAT_SIZE       MIB(72) /* what a profile of 50 MiB holds at most, columns included */
+#define APPEND_RECORDS_MAX     4096    /* of one batch: some envelopes of many spans */
+#define APPEND_BATCH_MAX       MIB(8)  /* what one sync is worth waiting for */
+#define HEAD_BUDGET            MIB(8)  /* all request heads together: uploads cannot starve them */
 #define UPLOAD_CODED_MAX       MIB(201) /* codings grow what they cannot shrink by below 0.5 % */
 #define REFUSED_BODY_MAX       KIB(256) /* read and dropped to keep a refused client's connection */
 #define LINGER_BODY_MAX        MIB(4)   /* read and dropped so that the answer is not reset away */
