@@ -275,6 +275,17 @@ static enum http_method method_of(uint8_t method)
     }
 }
 
+/* Letters of a name, an address, a port; empty is what HTTP/1.1 sends for a target without one. */
+static bool is_host(struct bytes host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        uint8_t c = host.data[i];
+        if (c <= ' ' || c == '/' || c == '\\' || c == '@' || c == ',' || c == '?' || c == '#')
+            return false;
+    }
+    return true;
+}
+
 /* What llhttp leaves to the server: versions, Host, Expect. */
 static void check_head(struct http_parser *p)
 {
@@ -285,8 +296,15 @@ static void check_head(struct http_parser *p)
     size_t hosts = 0;
     for (size_t i = 0; i < p->request.header_count; i++) {
         struct http_field f = p->request.headers[i];
-        if (bytes_equal(f.name, BYTES("host")))
+        if (bytes_equal(f.name, BYTES("host"))) {
             hosts++;
+            if (!is_host(f.value))
+                (void)refuse(p, 400, "bad_host", "the Host header is no name with a port");
+        }
+        if (bytes_equal(f.name, BYTES("transfer-encoding")) &&
+            !bytes_equal_nocase(f.value, BYTES("chunked")))
+            (void)refuse(p, 501, "transfer_coding_not_supported",
+                         "the only transfer coding understood is chunked");
         if (!bytes_equal(f.name, BYTES("expect")))
             continue;
         if (!bytes_equal_nocase(f.value, BYTES("100-continue")))

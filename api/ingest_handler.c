@@ -53,6 +53,8 @@ bool host_is_loopback(struct bytes host)
 
 bool request_is_direct(const struct http_request *q)
 {
+    if (!bytes_starts_with(q->target, BYTES("/")))
+        return false; /* "http://name/...": what is asked of a proxy, whatever Host says */
     for (size_t i = 0; i < q->header_count; i++) {
         struct bytes name = q->headers[i].name;
         if (bytes_equal(name, BYTES("forwarded")) || bytes_equal(name, BYTES("x-real-ip")) ||
