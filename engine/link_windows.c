@@ -83,6 +83,14 @@ static enum err hits_find(const struct snapshot *snap, const struct selection_re
     return ERR_OK;
 }
 
+static void hull_take_in(struct span_ns *hull, struct span_ns span)
+{
+    if (span.start_ns < hull->start_ns)
+        hull->start_ns = span.start_ns;
+    if (span.end_ns > hull->end_ns)
+        hull->end_ns = span.end_ns;
+}
+
 /* One profiler's hits: unite per thread, take what counts for all threads out of the others. */
 static enum err profiler_fill(struct link_profiler *p, const struct hit *hits, size_t count,
                               struct arena *arena)
@@ -97,10 +105,7 @@ static enum err profiler_fill(struct link_profiler *p, const struct hit *hits, s
         size_t first = i;
         for (; i < count && bytes_equal(hits[i].thread, hits[first].thread); i++) {
             TRY(span_list_add(&spans, hits[i].span, arena));
-            if (hits[i].span.start_ns < p->hull.start_ns)
-                p->hull.start_ns = hits[i].span.start_ns;
-            if (hits[i].span.end_ns > p->hull.end_ns)
-                p->hull.end_ns = hits[i].span.end_ns;
+            hull_take_in(&p->hull, hits[i].span);
         }
         TRY(span_list_unite(&spans, arena->account));
         if (all != NULL)
