@@ -107,9 +107,11 @@ void hand_sample(struct hand_profile *h, uint32_t thread, uint32_t stack, double
 {
     struct profile *p = &h->profile;
     check_room(p->sample_count);
-    uint64_t time = (uint64_t)when;
+    uint64_t time;
     if (p->kind == PROFILE_CHUNK)
-        memcpy(&time, &when, sizeof(time));
+        memcpy(&time, &when, sizeof(time)); /* any double, negative too */
+    else
+        time = (uint64_t)when;
     h->sample_time[p->sample_count] = time;
     h->sample_thread[p->sample_count] = thread;
     h->sample_stack[p->sample_count++] = stack;
