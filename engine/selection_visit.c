@@ -370,6 +370,13 @@ static void group_by_profiler(const struct selection *s, size_t *first, uint32_t
             rows[first[s->rows[i].linked + 1]++] = (uint32_t)i;
 }
 
+static enum err add_all(struct span_list *to, const struct span_list *spans, struct arena *arena)
+{
+    for (size_t i = 0; i < spans->count; i++)
+        TRY(span_list_add(to, spans->spans[i], arena));
+    return ERR_OK;
+}
+
 /* What `rows` leave of a profiler's windows is added to `gaps`. */
 static enum err gaps_of_profiler(const struct selection *s, const struct link_profiler *profiler,
                                  const uint32_t *rows, size_t row_count, struct span_list *gaps)
@@ -379,8 +386,7 @@ static enum err gaps_of_profiler(const struct selection *s, const struct link_pr
     struct span_list missing = {0};
 
     for (size_t t = 0; t < profiler->thread_count; t++)
-        for (size_t i = 0; i < profiler->threads[t].spans.count; i++)
-            TRY(span_list_add(&asked, profiler->threads[t].spans.spans[i], s->arena));
+        TRY(add_all(&asked, &profiler->threads[t].spans, s->arena));
     for (size_t i = 0; i < row_count; i++) {
         const struct selection_row *row = &s->rows[rows[i]];
         if (row->used)
@@ -389,9 +395,7 @@ static enum err gaps_of_profiler(const struct selection *s, const struct link_pr
     TRY(span_list_unite(&asked, s->arena->account));
     TRY(span_list_unite(&covered, s->arena->account));
     TRY(span_list_subtract(&asked, &covered, s->arena, &missing));
-    for (size_t i = 0; i < missing.count; i++)
-        TRY(span_list_add(gaps, missing.spans[i], s->arena));
-    return ERR_OK;
+    return add_all(gaps, &missing, s->arena);
 }
 
 static enum err gaps_of_links(const struct selection *s, struct span_list *ret)
