@@ -178,6 +178,14 @@ Test(http_conn, answers_as_http_says)
     serving_stop(&s);
 }
 
+/* Wait until the server has read `count` bytes in all. */
+static bool has_read(const struct serving *s, uint64_t count)
+{
+    for (int i = 0; i < 20000 && metrics_get(s->metrics, METRIC_BYTES_IN) < count; i++)
+        usleep(500);
+    return metrics_get(s->metrics, METRIC_BYTES_IN) >= count;
+}
+
 /* The same requests cut at every byte, and byte by byte, are answered the same. */
 Test(http_conn, does_not_care_how_bytes_are_split)
 {
@@ -190,7 +198,7 @@ Test(http_conn, does_not_care_how_bytes_are_split)
     int fd = serving_connect(&s);
     for (size_t cut = 1; cut < len; cut++) {
         serving_send(fd, bytes_of(text, cut));
-        usleep(300);
+        cr_assert(has_read(&s, (cut - 1) * len + cut), "cut at %zu", cut);
         serving_send(fd, bytes_of(text + cut, len - cut));
         cr_assert(serving_read_until(fd, answer, sizeof(answer), "hello world"), "cut at %zu: %s",
                   cut, answer);
@@ -414,6 +422,7 @@ Test(http_conn, slow_clients_are_ended)
 }
 
 static atomic_bool endless_stopped;
+static atomic_bool patient_began;
 static atomic_bool patient_canceled;
 
 static enum err next_endless(void *self, struct buffer *out, bool *ret_done)
@@ -442,6 +451,7 @@ static void handle_patient(struct handler_context *c, const struct http_request 
 {
     (void)q;
     (void)r;
+    atomic_store(&patient_began, true);
     for (int i = 0; i < 1000 && !handler_canceled(c); i++)
         usleep(10000);
     atomic_store(&patient_canceled, handler_canceled(c));
@@ -476,7 +486,7 @@ Test(http_conn, work_ends_when_nobody_wants_it)
     cr_expect(becomes_true(&endless_stopped), "one that left too");
     fd = serving_connect(&s);
     serving_send_text(fd, "GET /patient HTTP/1.1\r\nHost: a\r\n\r\n");
-    usleep(50000);
+    cr_assert(becomes_true(&patient_began));
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(fd);
     cr_expect(becomes_true(&patient_canceled), "a handler is told that its client is gone");
@@ -499,11 +509,12 @@ Test(http_conn, idle_connections_make_room_for_new_ones)
     cr_expect_eq(metrics_get(s.metrics, METRIC_CONNECTIONS_OPEN), 4);
     for (int i = 0; i < 6; i++)
         close(fds[i]);
+    uint64_t came = metrics_get(s.metrics, METRIC_BYTES_IN);
     for (int i = 0; i < 4; i++) { /* busy ones are not closed for newcomers */
         fds[i] = serving_connect(&s);
         serving_send_text(fds[i], "GET /quick HTTP/1.1\r\n");
     }
-    usleep(50000);
+    cr_assert(has_read(&s, came + 4 * strlen("GET /quick HTTP/1.1\r\n")));
     int fd = serving_connect(&s);
     serving_send_text(fd, "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n");
     serving_read_all(fd, answer, sizeof(answer));
