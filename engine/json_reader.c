@@ -39,9 +39,14 @@ static void malformed(struct json_reader *r, const char *expected)
     json_fail(r, ERR_MALFORMED, expected);
 }
 
+static inline bool is_blank(uint8_t c)
+{
+    return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+}
+
 static inline void skip_blanks(struct json_reader *r)
 {
-    while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\r' || *r->at == '\t'))
+    while (r->at < r->end && is_blank(*r->at))
         r->at++;
 }
 
@@ -100,7 +105,7 @@ enum json_type json_peek(struct json_reader *r)
 
 /* From `at` the first quote, backslash or control byte; *high gains bits when bytes above 0x7f were
  * passed. Never looks at or beyond `end`. */
-static const uint8_t *scan_plain(const uint8_t *at, const uint8_t *end, unsigned *high)
+static inline const uint8_t *scan_plain(const uint8_t *at, const uint8_t *end, unsigned *high)
 {
 #if defined(__SSE2__)
     const __m128i quote = _mm_set1_epi8('"');
@@ -214,8 +219,8 @@ static void read_escape(struct json_reader *r, struct buffer *out)
 
 /* The rest of a string whose plain beginning was [start, r->at). Gives what it stands for when
  * `out` is there, and leaves the reader behind the closing quote. */
-static struct bytes read_rest_of_string(struct json_reader *r, const uint8_t *start, unsigned *high,
-                                        struct buffer *out)
+__attribute__((noinline)) static struct bytes
+read_rest_of_string(struct json_reader *r, const uint8_t *start, unsigned *high, struct buffer *out)
 {
     struct bytes none = {start, 0};
     if (out != NULL)
@@ -380,13 +385,40 @@ void json_enter_keys(struct json_reader *r, struct json_keys *keys)
     json_enter_object(r);
 }
 
-/* The reader stands at the quote of a key: whether it is `name`, read when so. */
+/* Keys are short: words of eight bytes beat a call. */
+static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    for (; len >= sizeof(uint64_t); len -= sizeof(uint64_t)) {
+        uint64_t left;
+        uint64_t right;
+        memcpy(&left, a, sizeof(left));
+        memcpy(&right, b, sizeof(right));
+        if (left != right)
+            return false;
+        a += sizeof(left);
+        b += sizeof(right);
+    }
+    while (len > 0 && *a == *b) {
+        a++;
+        b++;
+        len--;
+    }
+    return len == 0;
+}
+
+/* Whether the key `name` comes next, read with all around it when so: ,"name": without blanks. */
 static inline bool take_key(struct json_reader *r, struct bytes name)
 {
-    if ((size_t)(r->end - r->at) < name.len + 2 || r->at[name.len + 1] != '"' ||
-        memcmp(r->at + 1, name.data, name.len) != 0)
+    const uint8_t *at = r->at;
+    if (r->failed != ERR_OK || (size_t)(r->end - at) < name.len + sizeof(",\"\":") - 1)
         return false;
-    r->at += name.len + 2;
+    if (!r->first && *at++ != ',')
+        return false;
+    if (at[0] != '"' || at[name.len + 1] != '"' || at[name.len + 2] != ':' ||
+        !is_same(at + 1, name.data, name.len))
+        return false;
+    r->first = false;
+    r->at = at + name.len + sizeof("\"\":") - 1;
     return true;
 }
 
@@ -398,22 +430,30 @@ static int find_key(const struct json_keys *keys, struct bytes name)
     return JSON_KEY_UNKNOWN;
 }
 
+/* Away from the fast path, whose registers it would cost. */
+__attribute__((noinline)) static bool next_other_key(struct json_reader *r, struct json_keys *keys,
+                                                     int *ret_key)
+{
+    struct bytes name;
+    if (!json_next_member(r, &name))
+        return false;
+    int key = find_key(keys, name);
+    if (key != JSON_KEY_UNKNOWN)
+        keys->after[keys->previous + 1] = (uint8_t)key;
+    keys->previous = key;
+    *ret_key = key;
+    return true;
+}
+
 bool json_next_key(struct json_reader *r, struct json_keys *keys, int *ret_key)
 {
-    if (!next_key_start(r))
-        return false;
-    uint8_t *guess = &keys->after[keys->previous + 1];
-    int key = *guess;
+    int key = keys->after[keys->previous + 1];
     if (keys->count == 0 || !take_key(r, keys->names[key])) {
-        struct bytes name = read_string(r, r->scratch);
-        if (r->failed != ERR_OK)
-            return false;
-        key = find_key(keys, name);
-        if (key != JSON_KEY_UNKNOWN)
-            *guess = (uint8_t)key;
-    }
-    if (!take_colon(r))
+        if (r->failed != ERR_OK || r->at == r->end || *r->at != '}')
+            return next_other_key(r, keys, ret_key);
+        leave(r);
         return false;
+    }
     keys->previous = key;
     *ret_key = key;
     return true;
@@ -513,20 +553,23 @@ double json_read_double(struct json_reader *r)
 }
 
 /* Digits alone, the reader at the first of them; false with the reader where it started. */
-static bool read_digits(struct json_reader *r, uint64_t *ret)
+static inline bool read_digits(struct json_reader *r, uint64_t *ret)
 {
-    const uint8_t *start = r->at;
+    const uint8_t *at = r->at;
     uint64_t value = 0;
-    bool fits = is_digit(r);
-    for (; fits && is_digit(r); r->at++)
-        fits = !__builtin_mul_overflow(value, 10u, &value) &&
-               !__builtin_add_overflow(value, (uint64_t)(*r->at - '0'), &value);
-    bool leading_zero = *start == '0' && r->at - start > 1;
-    bool more = r->at < r->end && (*r->at == '.' || *r->at == 'e' || *r->at == 'E');
-    if (!fits || leading_zero || more) {
-        r->at = start;
-        return false;
+    bool fits = true;
+    for (; at < r->end && (uint8_t)(*at - '0') < 10; at++) {
+        if (at - r->at < 19) /* so many always fit */
+            value = value * 10 + (uint64_t)(*at - '0');
+        else
+            fits = fits && !__builtin_mul_overflow(value, 10u, &value) &&
+                   !__builtin_add_overflow(value, (uint64_t)(*at - '0'), &value);
     }
+    bool leading_zero = at - r->at > 1 && *r->at == '0';
+    bool more = at < r->end && (*at == '.' || *at == 'e' || *at == 'E');
+    if (at == r->at || !fits || leading_zero || more)
+        return false;
+    r->at = at;
     *ret = value;
     return true;
 }
