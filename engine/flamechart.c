@@ -38,19 +38,37 @@ static size_t open_count(const struct chart *c)
     return c->open.len / sizeof(struct open_span);
 }
 
-/* Frames of a stack, outermost first. */
-static enum err chart_path(struct chart *c, uint32_t leaf)
+/* The last trie node that leads to both `a` and `b`, or NONE; *ret_steps: how far it is above `a`.
+ * Parents come before children, so the later one of two nodes is the one to go up from. */
+static uint32_t shared_node(const struct profile *p, uint32_t a, uint32_t b, size_t *ret_steps)
+{
+    size_t steps = 0;
+
+    while (a != b) {
+        if (b == PROFILE_NONE || (a != PROFILE_NONE && a > b)) {
+            a = p->node_parent[a];
+            steps++;
+        } else {
+            b = p->node_parent[b];
+        }
+    }
+    *ret_steps = steps;
+    return a;
+}
+
+/* Frames of a stack below trie node `above` (NONE: all of them), outermost first. */
+static enum err chart_path(struct chart *c, uint32_t leaf, uint32_t above)
 {
     const struct profile *p = c->profile;
     size_t depth = 0;
 
-    for (uint32_t n = leaf; n != PROFILE_NONE; n = p->node_parent[n])
+    for (uint32_t n = leaf; n != above; n = p->node_parent[n])
         depth++;
     buffer_clear(&c->path);
     uint32_t *path = buffer_extend(&c->path, depth * sizeof(uint32_t));
     if (path == NULL)
         return c->path.failed;
-    for (uint32_t n = leaf; n != PROFILE_NONE; n = p->node_parent[n]) {
+    for (uint32_t n = leaf; n != above; n = p->node_parent[n]) {
         uint32_t frame = p->frame_list[p->node_frame[n]];
         if (c->frame_of[frame] == PROFILE_NONE)
             TRY(frame_table_add(&c->frames, p, &p->frames[frame], &c->frame_of[frame]));
@@ -87,25 +105,30 @@ static enum err chart_open(struct chart *c, uint32_t frame, int64_t start_ns)
     return c->spans.failed != ERR_OK ? c->spans.failed : c->open.failed;
 }
 
+/* Only what is below the node shared with the stack before is looked at; there, too, equal frames
+ * go on although their trie nodes differ. */
 static enum err chart_piece(struct chart *c, const struct selection_piece *piece)
 {
     uint32_t leaf = c->profile->stacks[c->profile->sample_stack[piece->sample]];
-    size_t shared = 0;
+    bool goes_on = piece->start_ns == c->until_ns;
+    uint32_t above = PROFILE_NONE;
+    size_t keep = 0;
+    size_t same = 0;
 
-    if (leaf == c->leaf && piece->start_ns == c->until_ns) { /* the same stack goes on */
-        c->until_ns = piece->end_ns;
-        return ERR_OK;
+    if (goes_on) {
+        size_t left;
+        above = shared_node(c->profile, c->leaf, leaf, &left);
+        keep = open_count(c) - left;
     }
     c->leaf = leaf;
-    TRY(chart_path(c, leaf));
+    TRY(chart_path(c, leaf, above));
     const uint32_t *path = (const void *)c->path.data;
     size_t depth = c->path.len / sizeof(uint32_t);
-    if (piece->start_ns == c->until_ns)
-        while (shared < depth && shared < open_count(c) &&
-               open_spans(c)[shared].frame == path[shared])
-            shared++;
-    chart_close(c, shared);
-    for (size_t i = shared; i < depth; i++)
+    while (goes_on && same < depth && keep + same < open_count(c) &&
+           open_spans(c)[keep + same].frame == path[same])
+        same++;
+    chart_close(c, keep + same);
+    for (size_t i = same; i < depth; i++)
         TRY(chart_open(c, path[i], piece->start_ns));
     c->until_ns = piece->end_ns;
     return ERR_OK;

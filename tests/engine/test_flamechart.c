@@ -24,6 +24,7 @@ static void add_chunk(struct query_store *q, uint32_t chunk, const struct tick *
     hand_frame(&h, (struct hand_frame){.function = "a"});
     hand_frame(&h, (struct hand_frame){.function = "b"});
     hand_frame(&h, (struct hand_frame){.function = "c"});
+    hand_frame(&h, (struct hand_frame){.function = "b"});
     uint32_t mine = hand_thread(&h, "1", "main");
     uint32_t other = hand_thread(&h, "2", NULL);
     uint32_t noise = hand_stack(&h, "2");
@@ -90,6 +91,22 @@ Test(flamechart, runs_of_shared_frames_are_spans)
     cr_assert_eq(c.left_out_count, 1);
     cr_assert_str_eq(c.left_out[0].what, "spans");
     cr_assert_eq(c.left_out[0].count, 4);
+    query_store_close(&q);
+}
+
+/* Frame 3 is frame 1 again, in a place of its own in the document. */
+Test(flamechart, equal_frames_are_one_span_whatever_their_place_in_the_stacks)
+{
+    static const struct tick ticks[] = {{0, "210"}, {1, "230"}, {2, "23"}, {3, "20"},
+                                        {4, "210"}, {5, "210"}, {6, ""},   {7, "0"}};
+    struct query_store q;
+    struct coverage c;
+    struct flamechart_options options = {.span_max = 100, .thread = BYTES("1")};
+
+    query_store_open(&q);
+    add_chunk(&q, 1, ticks, sizeof(ticks) / sizeof(ticks[0]));
+    cr_assert_str_eq(chart(&q, &options, &c),
+                     "0a:0-2 1b:0-2 2c:0-2 0b:2-3 1c:2-3 0a:3-6 1c:3-4 1b:4-6 2c:4-6");
     query_store_close(&q);
 }
 
