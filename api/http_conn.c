@@ -725,8 +725,10 @@ static void parse_body(struct http_conn *c, struct bytes piece, struct buffer *s
         conn_bad_request(c);
     else if (max > 0 && c->parser.body_size > max)
         refuse_size(c);
-    else if (step == HTTP_END)
+    else if (step == HTTP_END) {
         body_complete(c);
+        return; /* the exchange may be a worker's by now */
+    }
     if (step == HTTP_END)
         c->x->complete = true;
 }

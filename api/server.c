@@ -202,7 +202,7 @@ static size_t connections_in_reach(void)
             limit = wanted;
     }
     size_t all = limit.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit.rlim_cur;
-    return all > 2 * FILES_RESERVED ? all - FILES_RESERVED : size_max(1, all / 4);
+    return all > 2 * (size_t)FILES_RESERVED ? all - FILES_RESERVED : size_max(1, all / 4);
 }
 
 static enum err open_loop(struct server *s, struct server_loop *l,
