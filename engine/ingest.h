@@ -17,25 +17,25 @@
 #include "storage/store.h"
 
 /* What happened to an item, counted per type and reason; texts are those of Sentry's outcomes. */
-#define INGEST_OUTCOMES(X)                                                                         \
-    X(STORED, "stored")                                                                            \
-    X(READ, "read_for_linking")                                                                    \
-    X(ACCEPTED, "accepted_and_dropped")                                                            \
-    X(UNKNOWN, "unknown_item_type")                                                                \
-    X(INVALID_JSON, "profiling_invalid_json")                                                      \
-    X(INVALID_PROFILE_TYPE, "profiling_invalid_profile_type")                                      \
-    X(INVALID_METADATA, "profiling_invalid_profile_metadata")                                      \
-    X(INVALID_TRANSACTION, "profiling_invalid_transaction_metadata")                               \
-    X(NO_TRANSACTION, "profiling_no_transaction_associated")                                       \
-    X(STANDALONE, "standalone")                                                                    \
-    X(NOT_ENOUGH_SAMPLES, "profiling_not_enough_samples")                                          \
-    X(MALFORMED_SAMPLES, "profiling_malformed_samples")                                            \
-    X(MALFORMED_STACKS, "profiling_malformed_stacks")                                              \
-    X(TOO_LONG, "profiling_duration_is_too_long")                                                  \
-    X(PLATFORM_NOT_SUPPORTED, "profiling_platform_not_supported")                                  \
-    X(TOO_MANY_PROFILES, "profiling_too_many_profiles")                                            \
-    X(EXCEED_SIZE, "profiling_exceed_size_limit")                                                  \
-    X(ANDROID_TRACE, "android_trace_not_supported")                                                \
+#define INGEST_OUTCOMES(X)                                           \
+    X(STORED, "stored")                                              \
+    X(READ, "read_for_linking")                                      \
+    X(ACCEPTED, "accepted_and_dropped")                              \
+    X(UNKNOWN, "unknown_item_type")                                  \
+    X(INVALID_JSON, "profiling_invalid_json")                        \
+    X(INVALID_PROFILE_TYPE, "profiling_invalid_profile_type")        \
+    X(INVALID_METADATA, "profiling_invalid_profile_metadata")        \
+    X(INVALID_TRANSACTION, "profiling_invalid_transaction_metadata") \
+    X(NO_TRANSACTION, "profiling_no_transaction_associated")         \
+    X(STANDALONE, "standalone")                                      \
+    X(NOT_ENOUGH_SAMPLES, "profiling_not_enough_samples")            \
+    X(MALFORMED_SAMPLES, "profiling_malformed_samples")              \
+    X(MALFORMED_STACKS, "profiling_malformed_stacks")                \
+    X(TOO_LONG, "profiling_duration_is_too_long")                    \
+    X(PLATFORM_NOT_SUPPORTED, "profiling_platform_not_supported")    \
+    X(TOO_MANY_PROFILES, "profiling_too_many_profiles")              \
+    X(EXCEED_SIZE, "profiling_exceed_size_limit")                    \
+    X(ANDROID_TRACE, "android_trace_not_supported")                  \
     X(PERFETTO, "perfetto_not_supported")
 
 enum ingest_outcome {
@@ -48,13 +48,13 @@ enum ingest_outcome {
 const char *ingest_outcome_text(enum ingest_outcome outcome);
 
 struct ingest_request {
-    uint64_t project_id;       /* from the path */
-    struct bytes x_sentry_auth;  /* header values; data NULL when absent */
+    uint64_t project_id;        /* from the path */
+    struct bytes x_sentry_auth; /* header values; data NULL when absent */
     struct bytes authorization;
-    struct bytes query;        /* raw, without '?' */
+    struct bytes query;         /* raw, without '?' */
     const struct keyring *keys; /* an immutable snapshot of the keys */
-    bool open_mode;            /* any well-formed key of any project is accepted */
-    int64_t now_ns;            /* `received` of what is stored */
+    bool open_mode;             /* any well-formed key of any project is accepted */
+    int64_t now_ns;             /* `received` of what is stored */
     uint32_t retention_days;
     struct mem_account *account; /* borrowed; NULL for tools without a budget */
 };

@@ -72,8 +72,8 @@ enum json_type json_peek(struct json_reader *r);
 
 struct json_keys {
     const struct bytes *names;
-    int count;                       /* <= JSON_KEYS_MAX */
-    int previous;                    /* JSON_KEY_UNKNOWN at the start of an object */
+    int count;                        /* <= JSON_KEYS_MAX */
+    int previous;                     /* JSON_KEY_UNKNOWN at the start of an object */
     uint8_t after[JSON_KEYS_MAX + 1]; /* [previous + 1]: which key came next the last time */
 };
 

@@ -1,8 +1,9 @@
 /* replay.c - run a fuzz target over saved inputs: every file of the folder given, once. */
-#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <dirent.h>
 
 #include "tests/support/file.h"
 

@@ -10,7 +10,7 @@ struct own_answer {
     struct bytes type; /* of the content */
     struct bytes disposition;
     struct bytes coverage; /* the header of files */
-    struct bytes body; /* all pieces */
+    struct bytes body;     /* all pieces */
     bool streamed;
 };
 
