@@ -1,8 +1,9 @@
 /* handler.h - what a route's handler sees: a parsed request in, an answer out.
  *
- * A handler runs in a pool thread, never on a loop. It may read the disk and compute; everything
- * it allocates comes from the request's arena and account, which go after the answer is sent.
- * It checks handler_canceled between pieces of long work.
+ * A handler runs in a pool thread, where it may read the disk and compute; everything it allocates
+ * comes from the request's arena and account, which go after the answer is sent. It checks
+ * handler_canceled between pieces of long work. Routes marked `on_loop` (api/router.h) are the
+ * exception: their handlers run on the loop itself, and neither block nor compute.
  */
 #ifndef HEARTH_API_HANDLER_H
 #define HEARTH_API_HANDLER_H

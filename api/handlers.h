@@ -1,7 +1,9 @@
-/* handlers.h - the list of routes: one place that says what exists and who answers.
+/* handlers.h - the handlers of all routes, by the file that has them.
  *
- * A family keeps the errors of its specification: FAMILY_OWN answers problem+json, FAMILY_VROOM
- * empty bodies and Go's texts, FAMILY_SNUBA Snuba's JSON, FAMILY_INGEST Relay's.
+ * Which path and method leads to which handler is said in one place, api/routes.c; what families
+ * of routes differ in, in api/router.h. Uploads have no handler: api/ingest_handler.h.
+ *
+ * Threads: a pool thread, or the loop for routes marked `on_loop`; see api/handler.h.
  */
 #ifndef HEARTH_API_HANDLERS_H
 #define HEARTH_API_HANDLERS_H

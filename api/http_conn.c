@@ -1115,6 +1115,7 @@ bool http_loop_evict(struct http_loop *loop)
             oldest = c;
     if (oldest == NULL)
         return false;
+    metrics_add(metrics_of(oldest), METRIC_CONNECTIONS_EVICTED, 1);
     oldest->broken = true;
     conn_run(oldest);
     return true;

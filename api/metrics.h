@@ -12,6 +12,8 @@
 #define METRIC_COUNTERS(X)                                                                         \
     X(CONNECTIONS, "counter", "connections_total", "connections accepted")                         \
     X(CONNECTIONS_REFUSED, "counter", "connections_refused_total", "connections over the ceiling") \
+    X(CONNECTIONS_EVICTED, "counter", "connections_evicted_total",                                 \
+      "idle connections closed to make room for another one")                                      \
     X(CONNECTIONS_OPEN, "gauge", "connections_open", "connections open now")                       \
     X(TIMEOUTS, "counter", "timeouts_total", "requests ended because their client was too slow")   \
     X(BYTES_IN, "counter", "http_bytes_in_total", "bytes read from clients")                       \

@@ -18,7 +18,7 @@ double profile_sample_seconds(const struct profile *p, size_t sample)
     return double_of_bits(p->sample_time[sample]);
 }
 
-/* Documents of the older write API may hold any number: times outside the range stick to its
+/* Documents that nobody checked may hold any number: times outside the range stick to its
  * ends, so that sums and comparisons stay defined. */
 static int64_t ns_of_seconds(double seconds)
 {

@@ -9,8 +9,8 @@
  * of an envelope: ascending time; others mostly, engine/sample_sort.h helps).
  *
  * Texts are ids into `strings`; 0 is the empty string, which stands for absent, null and "" alike.
- * Nothing here promises that indices are in range except where said: documents taken through the
- * older write API may hold bad ones. profile_check tells.
+ * Nothing here promises that indices are in range except where said: a block may hold a document
+ * that nobody checked on its way in. profile_check tells.
  */
 #ifndef HEARTH_STORAGE_PROFILE_H
 #define HEARTH_STORAGE_PROFILE_H
@@ -123,7 +123,7 @@ double profile_sample_seconds(const struct profile *p, size_t sample); /* chunks
 struct bytes profile_string(const struct profile *p, uint32_t id);
 /* The frame that trie node `node` stands for; NULL when the document's index was bad. */
 const struct profile_frame *profile_node_frame(const struct profile *p, uint32_t node);
-/* Only what is promised of every profile, documents of the older write API included: text ids,
+/* Only what is promised of every profile, unchecked documents included: text ids,
  * listed frames, leaves and threads in range, parents before children. Blocks keep exactly this. */
 enum err profile_check_shape(const struct profile *p, struct errinfo *info) MUST_CHECK;
 /* Every index in range, parents before children, times ascending: ERR_CORRUPT and where, else. */

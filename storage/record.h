@@ -3,8 +3,11 @@
  *
  *   u32 facts size | u32 block size | facts | block (one page; links have none)
  *
- * The encoders are in storage/store.h. Facts carry all that the index needs, so that opening a
- * closed log reads no block; the content hash in them covers everything but the time of arrival.
+ * That is its form in memory, from the encoders (storage/store.h) to store_append. In a log the two
+ * parts lie apart, without these eight bytes: the facts of all records of a batch, each behind a
+ * varint of its size, then all blocks (docs/file-format.md). Facts carry all that the index needs,
+ * so that opening a closed log reads no block; the content hash in them covers everything but the
+ * time of arrival.
  *
  * Errors: parsing trusts nothing: ERR_CORRUPT, ERR_UNSUPPORTED for an unknown kind.
  */

@@ -1,18 +1,20 @@
 /* store.h - the door to what survives a power cut: open, append, snapshot, close.
  *
- * Owns:    the data folder (one process at a time, by a lock file), its logs and their index.
+ * Owns:    the data folder (one process that writes, or several that only read, by a lock file), its
+ *          logs and their index.
  * Threads: store_append: one caller at a time (the append strand). Snapshots: any thread; taking
  *          and releasing one is a short lock, reading through it takes none.
  * Units:   times are nanoseconds since 1970 UTC, sizes are bytes.
- * Errors:  after ERR_IO or ERR_NOSPACE nothing of that batch counts as stored; ERR_NOSPACE may be
- *          tried again, after ERR_IO the store refuses appends until it is reopened (it does so
- *          itself on the next append by starting a new log).
+ * Errors:  after any failure of an append nothing of that batch counts as stored. ERR_NOSPACE and
+ *          ERR_BUSY may be tried again; after ERR_IO the log takes nothing more, and the next append
+ *          begins a new one.
  * Cost:    append is O(bytes) and one sync a batch (--durability=batch); a range lookup is
  *          O(log rows of the profiler + answer).
  *
  * Invariants
  *  1. A record is visible to snapshots only after it is durable (durability batch).
- *  2. Rows with equal keys: the later arrival hides the earlier one, also after reopening.
+ *  2. Rows with equal keys: the later arrival hides the earlier one, also after reopening, unless
+ *     opening finds that its block is damaged and the earlier one's is not.
  *     Key: chunk (project, profiler, chunk id, start); transaction profile (project, profile id);
  *     link (project, trace id, span id).
  *  3. A record whose encoded bytes equal those of the row it would replace is acknowledged and
@@ -37,7 +39,8 @@ struct store_options {
     const char *dir; /* data folder; made when missing */
     enum durability durability;
     bool must_exist;     /* refuse to make the folder (tools) */
-    bool read_only;      /* change nothing on disk; others may read too, a server may not run */
+    bool read_only;      /* change nothing on disk, torn ends included; others may read meanwhile,
+                            nobody may write */
     size_t log_size_max; /* a log is closed beyond this; 0: default */
     struct mem_budget *mem_budget; /* borrowed; what the index uses comes from here, at most the
                                       INDEX_SHAREth part of it while appending. NULL: no ceiling */
@@ -46,8 +49,8 @@ struct store_options {
 struct store;
 struct snapshot;
 
-/* ERR_BUSY when another process holds the folder. Recovery serves every batch that is whole, and
- * logs and counts what is not. */
+/* ERR_BUSY when another process holds the folder (read_only: when one that writes does). Recovery
+ * serves every batch that is whole, and logs and counts what is not. */
 enum err store_open(const struct store_options *options, struct store **ret,
                     struct errinfo *info) MUST_CHECK;
 void store_close(struct store *s); /* syncs; NULL is fine */

@@ -1,4 +1,4 @@
-/* vfs.h - the table of file calls; nothing else in hearth touches files.
+/* vfs.h - the table of file calls; no file of data is touched in any other way.
  *
  * vfs_posix is the real one; tests swap in memory, failure of the n-th call, and power cuts.
  * Paths are '/'-separated text. Errors: ERR_NOTFOUND, ERR_NOSPACE, ERR_BUSY (lock), else ERR_IO

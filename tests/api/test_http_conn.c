@@ -507,6 +507,7 @@ Test(http_conn, idle_connections_make_room_for_new_ones)
     }
     cr_expect_eq(serving_read_all(fds[0], answer, sizeof(answer)), 0, "the oldest was closed");
     cr_expect_eq(metrics_get(s.metrics, METRIC_CONNECTIONS_OPEN), 4);
+    cr_expect_eq(metrics_get(s.metrics, METRIC_CONNECTIONS_EVICTED), 2);
     for (int i = 0; i < 6; i++)
         close(fds[i]);
     uint64_t came = metrics_get(s.metrics, METRIC_BYTES_IN);
