@@ -143,14 +143,43 @@ static void visit_next(const struct profile *p, uint32_t *latest, uint32_t *next
     }
 }
 
-/* A row that lies in one window for every thread, and all are wanted: nothing to cut. */
-static bool visit_is_whole(const struct visit *v)
+/* A row that lies in one window for every thread: nothing to cut. */
+static bool visit_is_uncut(const struct visit *v)
 {
     const struct selection_row *row = v->row;
 
-    return v->s->request->threads.count == 0 && row->window_count == 1 &&
-           row->windows[0].thread.data == NULL && row->windows[0].start_ns <= row->start_ns &&
-           row->end_ns < row->windows[0].end_ns;
+    return row->window_count == 1 && row->windows[0].thread.data == NULL &&
+           row->windows[0].start_ns <= row->start_ns && row->end_ns < row->windows[0].end_ns;
+}
+
+/* One piece a sample. */
+static enum err visit_uncut(struct visit *v, const int64_t *ns, const uint32_t *next)
+{
+    const struct profile *p = v->profile;
+    struct coverage *c = &v->s->coverage;
+    uint64_t total_ns = 0;
+    size_t count = 0;
+
+    TRY(buffer_reserve(&v->pieces, p->sample_count * sizeof(struct selection_piece)));
+    struct selection_piece *pieces = (void *)v->pieces.data;
+    for (size_t i = 0; i < p->sample_count; i++) {
+        struct cursor *cursor = &v->cursors[p->sample_thread[i]];
+        if (next[i] == PROFILE_NONE || !cursor->wanted)
+            continue;
+        pieces[count++] = (struct selection_piece){(uint32_t)i, 1, ns[i], ns[next[i]]};
+        total_ns += (uint64_t)ns[next[i]] - (uint64_t)ns[i];
+        cursor->touched = true;
+        if (ns[next[i]] > c->last_ns)
+            c->last_ns = ns[next[i]];
+    }
+    if (count > 0 && pieces[0].start_ns < c->first_ns) /* samples ascend */
+        c->first_ns = pieces[0].start_ns;
+    c->samples += count;
+    c->total_ns += total_ns;
+    v->reached += count;
+    v->reached_ns += total_ns;
+    v->pieces.len = count * sizeof(*pieces);
+    return ERR_OK;
 }
 
 /* No pieces: what a thread covers is seen from its first and its last sample. */
@@ -192,6 +221,8 @@ static enum err visit_pieces(struct visit *v)
         return v->scratch.failed;
     visit_times(p, ns);
     visit_next(p, latest, next);
+    if (visit_is_uncut(v))
+        return visit_uncut(v, ns, next);
     for (size_t i = 0; i < p->sample_count; i++) {
         struct cursor *c = &v->cursors[p->sample_thread[i]];
         if (next[i] == PROFILE_NONE || !c->wanted)
@@ -302,7 +333,7 @@ static enum err visit_row(struct visit *v, struct selection_row *row, selection_
     }
     if (rc != ERR_OK)
         return err_set(v->info, rc, "%s", why.text[0] == '\0' ? err_text(rc) : why.text);
-    bool whole = v->takes_whole && visit_is_whole(v);
+    bool whole = v->takes_whole && v->s->request->threads.count == 0 && visit_is_uncut(v);
     rc = visit_samples(v, whole);
     if (rc == ERR_OK)
         rc = visit_numbers(v, &numbers);
