@@ -229,6 +229,7 @@ static bool wide_window(enum content_coding coding)
 static enum err take_stream(struct ingest_upload *u, struct bytes piece, size_t *ret_used,
                             bool *ret_decoding, struct errinfo *info)
 {
+    /* brotli cannot go on after an allocation that failed: its room has to be there before */
     if (u->decoder == NULL && wide_window(u->coding) &&
         !admission_enter(u->app->admission, &u->seat, u->account->held))
         return err_set(info, ERR_BUSY, "other large uploads come first");
@@ -257,7 +258,11 @@ static enum err take_stream(struct ingest_upload *u, struct bytes piece, size_t 
 static enum err take_whole(struct ingest_upload *u, struct bytes piece, size_t *ret_used,
                            struct errinfo *info)
 {
-    TRY(content_decode_whole(u->coding, piece, &u->decoded, info));
+    enum err rc = content_decode_whole(u->coding, piece, &u->decoded, info);
+    if (rc != ERR_OK) { /* it would start over: what it holds, others may need to finish */
+        buffer_close(&u->decoded);
+        return rc;
+    }
     u->whole = true;
     *ret_used = piece.len;
     return ERR_OK;
@@ -274,10 +279,8 @@ static enum err take_coded(struct ingest_upload *u, struct bytes piece, bool las
         if (rc != ERR_LIMIT)
             TRY(rc);
         *ret_decoding = false;
-        if (rc == ERR_LIMIT) {
-            buffer_close(&u->decoded);
+        if (rc == ERR_LIMIT)
             u->began = true; /* from here on as a stream */
-        }
     }
     if (u->whole)
         return feed_decoded(u, info);
