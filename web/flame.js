@@ -303,7 +303,7 @@ export class FlameView {
     this.canvas.height = Math.max(1, Math.round(height * ratio));
     this.canvas.style.height = `${height}px`;
     this.spacer.style.height = `${Math.max(0, rows * ROW - height)}px`;
-    this.redraw();
+    this.#draw(); // a new size has wiped the canvas: waiting for the next frame would show that
   }
 
   #draw() {
