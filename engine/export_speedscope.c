@@ -2,25 +2,39 @@
 #include "base/sort.h"
 #include "engine/export_table.h"
 
+struct ranked {
+    struct export_segment segment;
+    uint32_t rank;
+};
+
+/* Segments of one thread follow each other; where they overlap (a clock went back, a chunk came
+ * under two ids), what does not fit goes into further profiles of the same thread, its lanes. */
+struct lanes {
+    /* A tree of minima over the ends of all lanes: entry 1 is the root, the children of n are 2n
+     * and 2n + 1, lane l is the leaf width + l. INT64_MIN: not used yet. */
+    int64_t *ends;
+    size_t width;    /* a power of two */
+    uint32_t *first; /* of a lane, its first segment */
+    uint32_t *last;
+    uint32_t *next; /* of a segment, the next one of its lane */
+    size_t count;
+};
+
 struct writing {
     struct exporter *e;
     struct json_writer json;
-    struct buffer runs;              /* struct export_run of the profile being written */
-    struct buffer frames;            /* u32: frames in the order they are listed in the file */
-    struct buffer text;              /* a name */
-    uint32_t *numbers;               /* frame -> place in the file + 1, 0: not listed yet */
-    uint32_t *path;                  /* frames of one stack, leaf first */
-    struct export_segment *segments; /* by thread, then time */
+    struct buffer runs;      /* struct export_run of the profile being written */
+    struct buffer frames;    /* u32: frames in the order they are listed in the file */
+    struct buffer text;      /* a name */
+    uint32_t *numbers;       /* frame -> place in the file + 1, 0: not listed yet */
+    uint32_t *path;          /* frames of one stack, leaf first */
+    struct ranked *segments; /* by thread, then time */
     size_t segment_count;
+    struct lanes lanes; /* of the thread being written */
     bool has_groups;
     size_t profile_count;
     size_t active; /* index of the profile to show first */
     bool has_active;
-};
-
-struct ranked {
-    struct export_segment segment;
-    uint32_t rank;
 };
 
 static int compare_segments(const void *left, const void *right, void *context)
@@ -39,19 +53,16 @@ static enum err sort_segments(struct writing *w, struct arena *arena)
 {
     const struct export_segment *all = (const void *)w->e->segments.data;
     size_t count = w->e->segments.len / sizeof(*all);
-    struct ranked *sorted = ARENA_ARRAY(arena, count, struct ranked);
-    w->segments = ARENA_ARRAY(arena, count, struct export_segment);
+    w->segments = ARENA_ARRAY(arena, count, struct ranked);
     uint32_t *ranks = NULL;
     TRY(export_rank_threads(w->e, arena, &ranks));
-    if (sorted == NULL || w->segments == NULL)
+    if (w->segments == NULL)
         return arena->failed;
     for (size_t i = 0; i < count; i++)
-        sorted[i] = (struct ranked){all[i], ranks[all[i].thread]};
-    TRY(sort_array(w->e->account, sorted, count, sizeof(sorted[0]), compare_segments, NULL));
-    for (size_t i = 0; i < count; i++)
-        w->segments[i] = sorted[i].segment;
+        w->segments[i] = (struct ranked){all[i], ranks[all[i].thread]};
     w->segment_count = count;
-    return ERR_OK;
+    return sort_array(w->e->account, w->segments, count, sizeof(w->segments[0]), compare_segments,
+                      NULL);
 }
 
 static void put_run(struct writing *w, uint32_t node, uint64_t ns)
@@ -152,29 +163,104 @@ static void write_profile(struct writing *w, uint32_t thread, unsigned lane, int
     json_end_object(&w->json);
 }
 
-/* Segments of one thread follow each other; where they overlap (a clock went back, a chunk came
- * under two ids), what does not fit goes into further profiles of the same thread. */
-static enum err write_thread(struct writing *w, struct export_segment *segments, size_t count)
+/* Segments of the thread that starts at `at`. */
+static size_t thread_segments(const struct writing *w, size_t at)
 {
-    for (unsigned lane = 0; count > 0; lane++) {
-        size_t left = 0;
-        int64_t start_ns = segments[0].start_ns;
-        int64_t end_ns = start_ns;
-        uint32_t thread = segments[0].thread;
-        buffer_clear(&w->runs);
-        for (size_t i = 0; i < count; i++) {
-            if (segments[i].start_ns < end_ns) {
-                segments[left++] = segments[i];
-                continue;
-            }
-            put_segment(w, &segments[i], end_ns);
-            end_ns = segments[i].end_ns;
-        }
-        if (w->runs.failed != ERR_OK)
-            return w->runs.failed;
-        write_profile(w, thread, lane, start_ns, end_ns);
-        count = left;
+    size_t end = at + 1;
+    while (end < w->segment_count &&
+           w->segments[end].segment.thread == w->segments[at].segment.thread)
+        end++;
+    return end - at;
+}
+
+static size_t lanes_width(size_t count)
+{
+    size_t width = 1;
+    while (width < count)
+        width *= 2;
+    return width;
+}
+
+/* Room for the thread with the most segments, were each of them a lane. */
+static enum err lanes_make(struct writing *w, struct arena *arena)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < w->segment_count;) {
+        size_t count = thread_segments(w, i);
+        most = count > most ? count : most;
+        i += count;
     }
+    struct lanes *l = &w->lanes;
+    l->ends = ARENA_ARRAY(arena, 2 * lanes_width(most), int64_t);
+    l->first = ARENA_ARRAY(arena, most, uint32_t);
+    l->last = ARENA_ARRAY(arena, most, uint32_t);
+    l->next = ARENA_ARRAY(arena, most, uint32_t);
+    bool made = l->ends != NULL && l->first != NULL && l->last != NULL && l->next != NULL;
+    return made ? ERR_OK : arena->failed;
+}
+
+static void lanes_clear(struct lanes *l, size_t segment_count)
+{
+    l->width = lanes_width(segment_count);
+    l->count = 0;
+    for (size_t i = 0; i < 2 * l->width; i++)
+        l->ends[i] = INT64_MIN;
+}
+
+/* The first lane that is over when the segment starts, busy from now on until it ends. */
+static size_t lanes_take(struct lanes *l, const struct export_segment *segment)
+{
+    size_t at = 1;
+    while (at < l->width)
+        at = 2 * at + (l->ends[2 * at] > segment->start_ns);
+    size_t lane = at - l->width;
+    l->ends[at] = segment->end_ns;
+    for (at /= 2; at > 0; at /= 2) {
+        int64_t left_ns = l->ends[2 * at];
+        int64_t right_ns = l->ends[2 * at + 1];
+        l->ends[at] = left_ns < right_ns ? left_ns : right_ns;
+    }
+    return lane;
+}
+
+/* Segments ascend by start. */
+static void lanes_fill(struct lanes *l, const struct ranked *segments, size_t count)
+{
+    lanes_clear(l, count);
+    for (uint32_t i = 0; i < count; i++) {
+        size_t lane = lanes_take(l, &segments[i].segment);
+        l->next[i] = EXPORT_NONE;
+        if (lane == l->count) {
+            l->first[lane] = i;
+            l->count++;
+        } else {
+            l->next[l->last[lane]] = i;
+        }
+        l->last[lane] = i;
+    }
+}
+
+static enum err write_lane(struct writing *w, const struct ranked *segments, unsigned lane)
+{
+    uint32_t first = w->lanes.first[lane];
+    int64_t start_ns = segments[first].segment.start_ns;
+    int64_t end_ns = start_ns;
+    buffer_clear(&w->runs);
+    for (uint32_t i = first; i != EXPORT_NONE; i = w->lanes.next[i]) {
+        put_segment(w, &segments[i].segment, end_ns);
+        end_ns = segments[i].segment.end_ns;
+    }
+    if (w->runs.failed != ERR_OK)
+        return w->runs.failed;
+    write_profile(w, segments[first].segment.thread, lane, start_ns, end_ns);
+    return ERR_OK;
+}
+
+static enum err write_thread(struct writing *w, const struct ranked *segments, size_t count)
+{
+    lanes_fill(&w->lanes, segments, count);
+    for (unsigned lane = 0; lane < w->lanes.count; lane++)
+        TRY(write_lane(w, segments, lane));
     return ERR_OK;
 }
 
@@ -201,11 +287,9 @@ static enum err write_profiles(struct writing *w)
     json_key(&w->json, "profiles");
     json_begin_array(&w->json);
     for (size_t i = 0; i < w->segment_count;) {
-        size_t end = i + 1;
-        while (end < w->segment_count && w->segments[end].thread == w->segments[i].thread)
-            end++;
-        TRY(write_thread(w, w->segments + i, end - i));
-        i = end;
+        size_t count = thread_segments(w, i);
+        TRY(write_thread(w, w->segments + i, count));
+        i += count;
     }
     if (w->segment_count == 0)
         write_nothing(w);
@@ -252,6 +336,7 @@ static enum err write_file(struct writing *w, struct arena *arena)
 {
     const struct exporter *e = w->e;
     TRY(sort_segments(w, arena));
+    TRY(lanes_make(w, arena));
     w->numbers = ARENA_ARRAY(arena, e->frames.count, uint32_t);
     w->path = ARENA_ARRAY(arena, e->nodes.count, uint32_t);
     if (w->numbers == NULL || w->path == NULL)

@@ -132,6 +132,59 @@ Test(export_speedscope, overlapping_chunks_get_profiles_of_their_own)
                 "],\"activeProfileIndex\":0," FRAMES);
 }
 
+/* Of 0-9, 1-5, 2-7, 5-6, 6-8, 8-9, 9-10: each goes where the earliest profile has room for it. */
+Test(export_speedscope, overlapping_chunks_take_the_first_profile_that_has_room)
+{
+    struct hand_profile h;
+    struct hand_part parts[] = {{&h, "1", 0, 9}, {&h, "1", 1, 5}, {&h, "1", 2, 7}, {&h, "1", 5, 6},
+                                {&h, "1", 6, 8}, {&h, "1", 8, 9}, {&h, "1", 9, 10}};
+    hand_profile_init(&h, PROFILE_TRANSACTION, "java");
+    hand_frame(&h, (struct hand_frame){.function = "a"});
+    hand_stack(&h, "0");
+    uint32_t thread = hand_thread(&h, "1", "T");
+    hand_sample(&h, thread, 0, 0);
+    hand_sample(&h, thread, 0, 100);
+    expect_file(
+        &(struct export_options){0}, parts, 7,
+        HEAD
+        "\"profiles\":[" PROFILE("T", "0", "10") "\"samples\":[[0]],\"weights\":[10]}," PROFILE(
+            "T (2)", "1",
+            "9") "\"samples\":[[0]],\"weights\":[8]}," PROFILE("T (3)", "2",
+                                                               "7") "\"samples\":[[0]],\"weights\":[5]}"
+                                                                    "],\"activeProfileIndex\":0,\"shared\":{\"frames\":[{\"name\":\"a\"}]}}");
+}
+
+static size_t occurrences(struct bytes text, struct bytes word)
+{
+    size_t count = 0;
+    for (size_t at = 0; at + word.len <= text.len; at++)
+        count += memcmp(text.data + at, word.data, word.len) == 0;
+    return count;
+}
+
+/* The deadline is what a look at every profile so far for every chunk would miss by far. */
+Test(export_speedscope, chunks_that_all_overlap_take_no_longer_each, .timeout = 60)
+{
+    enum { COUNT = 200000 };
+    static struct hand_part parts[COUNT];
+    static struct hand_profile h;
+    hand_profile_init(&h, PROFILE_TRANSACTION, "java");
+    hand_frame(&h, (struct hand_frame){.function = "a"});
+    hand_stack(&h, "0");
+    uint32_t thread = hand_thread(&h, "1", "T");
+    hand_sample(&h, thread, 0, 0);
+    hand_sample(&h, thread, 0, 2 * COUNT);
+    for (int64_t i = 0; i < COUNT; i++)
+        parts[i] = (struct hand_part){&h, "1", i, COUNT + i};
+    struct export_options options = {.format = EXPORT_SPEEDSCOPE};
+    struct buffer out;
+    struct errinfo info = {0};
+    cr_assert_eq(hand_export(&options, parts, COUNT, NULL, &out, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(occurrences(buffer_bytes(&out), BYTES("\"weights\":[200000]")), COUNT);
+    cr_expect_eq(occurrences(buffer_bytes(&out), BYTES("\"T (200000)\"")), 1);
+    buffer_close(&out);
+}
+
 /* A chunk that does not know the thread's name belongs to the thread; another name does not. */
 Test(export_speedscope, a_reused_thread_id_is_another_thread)
 {
