@@ -409,7 +409,8 @@ void handle_transactions(struct handler_context *c, const struct http_request *q
 
     if (!asking_begin(&a, c, q, r, QUERY_SELECTION | QUERY_LIMIT, QUERY_TOP_DEFAULT))
         return;
-    enum err rc = transactions_list(a.snap, &a.params.selection, c->arena, &list, &count, &a.info);
+    enum err rc = transactions_list(a.snap, &a.params.selection, c->canceled, c->arena, &list,
+                                    &count, &a.info);
     if (rc == ERR_OK) {
         size_t shown = count < a.params.limit ? count : a.params.limit;
         struct coverage coverage = transactions_coverage(list, count);

@@ -11,7 +11,16 @@ struct grouping {
     struct arena *arena;
     struct intern names;  /* a name's id is its group; 0 is "" */
     struct buffer groups; /* struct transaction_group */
+    const atomic_bool *canceled;
 };
+
+#define LOOK_EVERY 1024 /* profiles or links between two looks at `canceled` */
+
+static bool is_canceled(const struct grouping *x, size_t i)
+{
+    return i % LOOK_EVERY == 0 && x->canceled != NULL &&
+           atomic_load_explicit(x->canceled, memory_order_relaxed);
+}
 
 static bool texts_accept(struct selection_texts texts, struct bytes text)
 {
@@ -96,6 +105,8 @@ static enum err add_profiles(struct grouping *x)
                                x->arena, &found));
     for (size_t i = 0; i < found.count; i++) {
         struct row facts;
+        if (is_canceled(x, i))
+            return ERR_CANCELED;
         snapshot_row(x->snap, found.ids[i], &facts);
         struct bytes name = snapshot_string(x->snap, facts.transaction);
         if (by_id(q) && !ids_accept(q->profile_ids, facts.id))
@@ -124,6 +135,8 @@ static enum err add_links(struct grouping *x)
                             x->arena, &found));
     for (size_t i = 0; i < found.count; i++) {
         const struct link *l = &found.links[i];
+        if (is_canceled(x, i))
+            return ERR_CANCELED;
         if (!l->is_segment || uuid_is_nil(l->profiler_id) ||
             (by_id(q) && !ids_accept(q->profiler_ids, l->profiler_id)))
             continue;
@@ -173,10 +186,10 @@ static enum err publish(struct grouping *x, struct transaction_group **ret, size
 }
 
 enum err transactions_list(const struct snapshot *snap, const struct selection_request *request,
-                           struct arena *arena, struct transaction_group **ret, size_t *ret_count,
-                           struct errinfo *info)
+                           const atomic_bool *canceled, struct arena *arena,
+                           struct transaction_group **ret, size_t *ret_count, struct errinfo *info)
 {
-    struct grouping x = {.snap = snap, .request = request, .arena = arena};
+    struct grouping x = {.snap = snap, .request = request, .arena = arena, .canceled = canceled};
     enum err rc = ERR_OK;
 
     x.window = (struct span_ns){request->has_start ? request->window.start_ns : INT64_MIN,

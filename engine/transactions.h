@@ -2,7 +2,7 @@
  * into continuous profiles.
  *
  * Owns:   the list lives in the arena; texts are the snapshot's.
- * Errors: ERR_LIMIT, ERR_BUSY, ERR_NOMEM.
+ * Errors: ERR_LIMIT, ERR_BUSY, ERR_NOMEM; ERR_CANCELED.
  * Cost:   O(profiles and links in the window).
  */
 #ifndef HEARTH_ENGINE_TRANSACTIONS_H
@@ -34,9 +34,10 @@ struct transaction_group {
 
 /* The request's project, window, ids, tags, transaction and trace narrow it, threads those of
  * links. Most frequent first, then by name. Links count when they are segments and name a
- * profiler. */
+ * profiler. `canceled` NULL: never. */
 enum err transactions_list(const struct snapshot *snap, const struct selection_request *request,
-                           struct arena *arena, struct transaction_group **ret, size_t *ret_count,
+                           const atomic_bool *canceled, struct arena *arena,
+                           struct transaction_group **ret, size_t *ret_count,
                            struct errinfo *info) MUST_CHECK;
 
 #endif

@@ -51,8 +51,8 @@ static size_t list(struct query_store *q, const struct selection_request *reques
     struct errinfo info = {0};
     size_t count = 0;
 
-    cr_assert_eq(transactions_list(snap, request, &q->arena, ret, &count, &info), ERR_OK, "%s",
-                 info.text);
+    cr_assert_eq(transactions_list(snap, request, NULL, &q->arena, ret, &count, &info), ERR_OK,
+                 "%s", info.text);
     snapshot_release(snap);
     return count;
 }
@@ -96,5 +96,35 @@ Test(transactions, groups_profiles_and_links_by_name)
     cr_assert_eq(list(&q, &request, &groups), 1);
     request.environments = (struct selection_texts){&BYTES("staging"), 1};
     cr_assert_eq(list(&q, &request, &groups), 0);
+    query_store_close(&q);
+}
+
+Test(transactions, ends_when_canceled)
+{
+    struct query_store q;
+    struct errinfo info = {0};
+    atomic_bool canceled = true;
+
+    query_store_open(&q);
+    add_profile(&q, 1, "profiled", T0_NS);
+    add_link(&q, 2, "linked", T0_NS + 60 * S, true, 9);
+    struct snapshot *snap = snapshot_acquire(q.store);
+    for (int links = 0; links < 2; links++) { /* a window with a profile, one with a link */
+        struct transaction_group *groups = NULL;
+        size_t count = 0;
+        int64_t start_ns = T0_NS + 60 * S * links;
+        struct selection_request request = {.project_id = 2,
+                                            .has_start = true,
+                                            .has_end = true,
+                                            .window = {start_ns, start_ns + S}};
+        canceled = false;
+        cr_assert_eq(transactions_list(snap, &request, &canceled, &q.arena, &groups, &count, &info),
+                     ERR_OK, "%s", info.text);
+        cr_assert_eq(count, 1);
+        canceled = true;
+        cr_assert_eq(transactions_list(snap, &request, &canceled, &q.arena, &groups, &count, &info),
+                     ERR_CANCELED);
+    }
+    snapshot_release(snap);
     query_store_close(&q);
 }
