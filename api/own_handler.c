@@ -240,9 +240,7 @@ static enum err profilers_gaps(struct asking *a, struct profiler_rows *p)
     if (p->coverage.any || (s->has_start && s->has_end))
         TRY(span_list_add(&asked, window, a->c->arena));
     TRY(span_list_subtract(&asked, &p->covered, a->c->arena, &gaps));
-    p->coverage.gaps = gaps.spans;
-    p->coverage.gap_count = gaps.count;
-    return ERR_OK;
+    return coverage_set_gaps(&p->coverage, gaps, a->c->account);
 }
 
 static enum err profilers_find(struct asking *a, struct profiler_rows *p)

@@ -46,6 +46,7 @@
 #define QUERY_BUCKETS_DEFAULT 100
 #define QUERY_SPANS_MAX       1000000 /* of a flame chart: about 50 MB of JSON */
 #define QUERY_SPANS_DEFAULT   20000
+#define GAP_COUNT_MAX         100000 /* of a coverage: 10 weeks of a chunk a minute, 5 MB of JSON */
 
 /* ---- serving ---- */
 #define CONNECTION_COUNT_MAX   1024 /* each may hold PARSE_AHEAD_MAX outside the budget */

@@ -304,6 +304,17 @@ void coverage_leave_out(struct coverage *c, const char *what, const char *reason
     c->left_out[c->left_out_count++] = (struct left_out){what, reason, count};
 }
 
+enum err coverage_set_gaps(struct coverage *c, struct span_list gaps, struct mem_account *account)
+{
+    size_t found = gaps.count;
+
+    TRY(span_list_keep_longest(&gaps, GAP_COUNT_MAX, account));
+    c->gaps = gaps.spans;
+    c->gap_count = gaps.count;
+    coverage_leave_out(c, "gaps", "limit", found - gaps.count);
+    return ERR_OK;
+}
+
 size_t coverage_print(const struct coverage *c, char text[COVERAGE_TEXT_SIZE])
 {
     uint64_t left_out = 0;

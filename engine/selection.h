@@ -90,7 +90,7 @@ struct selection_row {
 };
 
 struct left_out {
-    const char *what; /* "chunks", "profiles", "spans" */
+    const char *what; /* "chunks", "profiles", "spans", "gaps" */
     const char *reason;
     uint64_t count;
 };
@@ -112,7 +112,8 @@ struct coverage {
      * one thread, however little a window keeps of them; 0 when nothing weighs. */
     double effective_hz;
     /* Parts of the window that no used row covers; a missing bound of the window is that of the
-     * rows found. With links: parts of their windows that no row of their profiler covers. */
+     * rows found. With links: parts of their windows that no row of their profiler covers.
+     * Of more than GAP_COUNT_MAX the longest; left_out counts the others. */
     const struct span_ns *gaps;
     size_t gap_count;
     struct left_out left_out[LEFT_OUT_MAX];
@@ -190,5 +191,9 @@ size_t coverage_print(const struct coverage *c, char text[COVERAGE_TEXT_SIZE]);
 
 /* Say that `count` of `what` are not in the answer; equal words are summed. */
 void coverage_leave_out(struct coverage *c, const char *what, const char *reason, uint64_t count);
+/* Take over the gaps, ascending, as many as GAP_COUNT_MAX lets in. The spans are put into another
+ * order and must live as long as the coverage. */
+enum err coverage_set_gaps(struct coverage *c, struct span_list gaps,
+                           struct mem_account *account) MUST_CHECK;
 
 #endif

@@ -454,9 +454,7 @@ static enum err find_gaps(struct selection *s)
         TRY(gaps_of_links(s, &gaps));
     else
         TRY(gaps_of_window(s, &gaps));
-    s->coverage.gaps = gaps.spans;
-    s->coverage.gap_count = gaps.count;
-    return ERR_OK;
+    return coverage_set_gaps(&s->coverage, gaps, s->arena->account);
 }
 
 static enum err visit_finish(const struct visit *v)

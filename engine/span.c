@@ -47,6 +47,28 @@ enum err span_list_unite(struct span_list *l, struct mem_account *account)
     return ERR_OK;
 }
 
+static uint64_t span_length(const struct span_ns *s)
+{
+    return (uint64_t)s->end_ns - (uint64_t)s->start_ns;
+}
+
+static int span_compare_lengths(const void *left, const void *right, void *context)
+{
+    uint64_t a = span_length(left);
+    uint64_t b = span_length(right);
+
+    return a != b ? (a < b) - (a > b) : span_compare(left, right, context);
+}
+
+enum err span_list_keep_longest(struct span_list *l, size_t count, struct mem_account *account)
+{
+    if (l->count <= count)
+        return ERR_OK;
+    TRY(sort_array(account, l->spans, l->count, sizeof(*l->spans), span_compare_lengths, NULL));
+    l->count = count;
+    return sort_array(account, l->spans, l->count, sizeof(*l->spans), span_compare, NULL);
+}
+
 enum err span_list_subtract(const struct span_list *from, const struct span_list *taken,
                             struct arena *arena, struct span_list *ret)
 {

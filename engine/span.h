@@ -24,6 +24,9 @@ struct span_list {
 enum err span_list_add(struct span_list *l, struct span_ns span, struct arena *arena) MUST_CHECK;
 /* Ascending, and spans that overlap or touch become one. */
 enum err span_list_unite(struct span_list *l, struct mem_account *account) MUST_CHECK;
+/* Of a united list only the `count` longest spans, of equal ones the earliest, still ascending. */
+enum err span_list_keep_longest(struct span_list *l, size_t count,
+                                struct mem_account *account) MUST_CHECK;
 /* What `from` has and `taken` has not; both united. */
 enum err span_list_subtract(const struct span_list *from, const struct span_list *taken,
                             struct arena *arena, struct span_list *ret) MUST_CHECK;

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 
+#include "base/limits.h"
 #include "engine/selection.h"
 #include "tests/support/hand_profile.h"
 #include "tests/support/query_store.h"
@@ -238,6 +239,35 @@ Test(selection, gaps_are_what_no_chunk_covers)
     cr_assert_eq(c.chunks_found, 0);
     cr_assert_eq(c.gap_count, 1);
     cr_assert_not(c.any);
+    query_store_close(&q);
+}
+
+/* Links of one trace to a profiler that sent no chunk: each is a gap. */
+Test(selection, of_too_many_gaps_the_longest_are_listed)
+{
+    struct query_store q;
+    struct coverage c;
+    struct selection_request request = {
+        .project_id = 2, .has_trace_id = true, .trace_id = query_id(77)};
+
+    query_store_open(&q);
+    for (uint32_t i = 0; i < GAP_COUNT_MAX; i++)
+        add_link(&q, 1, 77, i + 1, "1", T0_NS + 3 * S * i, T0_NS + 3 * S * i + S);
+    (void)ask(&q, &request, &c);
+    cr_assert_eq(c.gap_count, GAP_COUNT_MAX);
+    cr_assert_eq(c.left_out_count, 0);
+
+    int64_t late_ns = T0_NS + 3 * S * GAP_COUNT_MAX;
+    add_link(&q, 1, 77, GAP_COUNT_MAX + 1, "1", late_ns, late_ns + 2 * S);
+    add_link(&q, 1, 77, GAP_COUNT_MAX + 2, "1", late_ns + 3 * S, late_ns + 4 * S);
+    (void)ask(&q, &request, &c);
+    cr_assert_eq(c.gap_count, GAP_COUNT_MAX);
+    cr_assert_eq(c.gaps[0].start_ns, T0_NS);
+    cr_assert_eq(c.gaps[GAP_COUNT_MAX - 1].start_ns, late_ns, "the longest one, at its place");
+    cr_assert_eq(c.left_out_count, 1);
+    cr_assert_str_eq(c.left_out[0].what, "gaps");
+    cr_assert_str_eq(c.left_out[0].reason, "limit");
+    cr_assert_eq(c.left_out[0].count, 2);
     query_store_close(&q);
 }
 

@@ -58,6 +58,21 @@ Test(span, unite_and_subtract_by_table)
     }
 }
 
+Test(span, the_longest_are_kept_in_their_order)
+{
+    static const char *const kept[] = {
+        "", "20-29", "5-8 20-29", "5-8 10-13 20-29", "1-3 5-8 10-13 20-29", "1-3 5-8 10-13 20-29"};
+
+    for (size_t count = 0; count < sizeof(kept) / sizeof(kept[0]); count++) {
+        struct arena arena;
+        arena_init(&arena, SIZE_MAX, NULL);
+        struct span_list l = list_of(&arena, "1-3 5-8 10-13 20-29");
+        cr_assert_eq(span_list_keep_longest(&l, count, NULL), ERR_OK);
+        assert_list(&l, kept[count]);
+        arena_close(&arena);
+    }
+}
+
 /* Against one flag a moment. */
 Test(span, random_lists_equal_flags)
 {
