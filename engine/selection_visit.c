@@ -498,9 +498,10 @@ static enum err visit_rows(struct selection *s, const atomic_bool *canceled, boo
     }
     buffer_close(&v.pieces);
     buffer_close(&v.key);
-    if (rc == ERR_OK && visit_finish(&v) != ERR_OK)
-        rc = err_set(info, s->arena->failed, "selection: %s", err_text(s->arena->failed));
-    return rc;
+    if (rc != ERR_OK)
+        return rc;
+    rc = visit_finish(&v);
+    return rc == ERR_OK ? ERR_OK : err_set(info, rc, "selection: %s", err_text(rc));
 }
 
 enum err selection_visit(struct selection *s, const atomic_bool *canceled,

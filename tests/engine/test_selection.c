@@ -271,6 +271,46 @@ Test(selection, of_too_many_gaps_the_longest_are_listed)
     query_store_close(&q);
 }
 
+/* Whatever does not fit any more, sorting the gaps included, is an error and no shorter list. */
+Test(selection, gaps_are_whole_or_there_is_an_error)
+{
+    struct query_store q;
+    struct selection_request request = {
+        .project_id = 2, .has_trace_id = true, .trace_id = query_id(77)};
+    unsigned refused = 0;
+    unsigned answered = 0;
+
+    query_store_open(&q);
+    add_link(&q, 1, 77, 1, "1", T0_NS + 10 * S, T0_NS + 11 * S); /* out of order: by profiler */
+    add_link(&q, 2, 77, 2, "1", T0_NS, T0_NS + S);
+    struct snapshot *snap = snapshot_acquire(q.store);
+    for (size_t max = 0; max < 20000; max += 8) {
+        struct mem_account account;
+        struct arena arena;
+        struct selection *s = NULL;
+        struct seen seen = {0};
+        struct errinfo info = {0};
+        mem_account_init(&account, NULL, max);
+        arena_init(&arena, SIZE_MAX, &account);
+        enum err rc = selection_make(snap, &request, &arena, &s, &info);
+        if (rc == ERR_OK)
+            rc = selection_visit(s, NULL, see, &seen, &info);
+        if (rc == ERR_OK) {
+            cr_assert_eq(s->coverage.gap_count, 2, "with %zu bytes", max);
+            answered++;
+        } else {
+            cr_assert_eq(rc, ERR_LIMIT, "%s", info.text);
+            refused++;
+        }
+        selection_destroy(s);
+        arena_close(&arena);
+    }
+    cr_assert_gt(refused, 0);
+    cr_assert_gt(answered, 0);
+    snapshot_release(snap);
+    query_store_close(&q);
+}
+
 /* Flip a bit near the end of every log of the folder, where the last block is; how many were changed. */
 static unsigned damage_logs(const char *dir)
 {
