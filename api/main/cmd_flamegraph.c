@@ -24,6 +24,23 @@ struct flamegraph_command {
     const char *output;
 };
 
+static bool take_option(void *self, int option, const char *value)
+{
+    struct flamegraph_command *c = self;
+    switch (option) {
+    case OPTION_FORMAT: c->format = value; return true;
+    case OPTION_OUTPUT: c->output = value; return true;
+    default: return false;
+    }
+}
+
+static const struct option options[] = {{"format", required_argument, NULL, OPTION_FORMAT},
+                                        {"output", required_argument, NULL, OPTION_OUTPUT},
+                                        QUERY_OPTIONS,
+                                        {NULL, 0, NULL, 0}};
+
+static const struct query_command command = {"flamegraph", usage, options, take_option};
+
 static bool is_format(const char *text)
 {
     static const char *const formats[] = {"folded", "speedscope", "pprof", "json"};
@@ -33,21 +50,15 @@ static bool is_format(const char *text)
     return false;
 }
 
-static int complain(const char *why, int status)
-{
-    (void)fprintf(stderr, "hearth flamegraph: %s\n", why);
-    return status;
-}
-
 static int flamegraph_run(struct flamegraph_command *c)
 {
     struct errinfo info = {0};
     struct place place = {0};
     struct output_file output = {0};
     if (!query_flags_add(&c->query, "format", c->format))
-        return complain("too many flags", EXIT_USAGE);
+        return query_complain(&command, "too many flags", EXIT_USAGE);
     if (place_open(&c->query.place, &place, &info) != ERR_OK)
-        return complain(info.text, 1);
+        return query_complain(&command, info.text, 1);
     struct place_question question = {.route = "flamegraph",
                                       .project_id = c->query.project_id,
                                       .params = c->query.params,
@@ -65,46 +76,20 @@ static int flamegraph_run(struct flamegraph_command *c)
                       (unsigned long long)c->query.project_id);
     output_file_close(&output);
     place_close(&place);
-    return rc == ERR_OK ? 0 : complain(info.text, 1);
-}
-
-/* One flag: FLAGS_GO_ON, or the exit status. */
-static int take_option(void *self, int option, const char *value)
-{
-    struct flamegraph_command *c = self;
-    const char *why;
-    switch (option) {
-    case OPTION_FORMAT: c->format = value; return FLAGS_GO_ON;
-    case OPTION_OUTPUT: c->output = value; return FLAGS_GO_ON;
-    case QUERY_HELP: (void)fputs(usage, stdout); return 0;
-    default: break;
-    }
-    if (query_flags_take(&c->query, option, value, &why))
-        return FLAGS_GO_ON;
-    if (why != NULL)
-        return complain(why, EXIT_USAGE);
-    (void)fputs(usage, stderr);
-    return EXIT_USAGE;
+    return rc == ERR_OK ? 0 : query_complain(&command, info.text, 1);
 }
 
 int cmd_flamegraph(int argc, char **argv)
 {
-    static const struct option options[] = {{"format", required_argument, NULL, OPTION_FORMAT},
-                                            {"output", required_argument, NULL, OPTION_OUTPUT},
-                                            QUERY_OPTIONS,
-                                            {NULL, 0, NULL, 0}};
     struct flamegraph_command c = {.query = {.project_id = 1}, .format = "folded"};
-    int status = flags_read(argc, argv, options, &c, take_option);
+    int status = query_flags_read(&c.query, &command, &c, argc, argv);
     if (status != FLAGS_GO_ON)
         return status;
-    const char *clash = query_flags_clash(&c.query);
-    if (clash != NULL)
-        return complain(clash, EXIT_USAGE);
-    if (optind < argc)
-        return complain("expected flags only, see --help", EXIT_USAGE);
     if (!is_format(c.format))
-        return complain("--format: expected folded, speedscope, pprof or json", EXIT_USAGE);
+        return query_complain(&command, "--format: expected folded, speedscope, pprof or json",
+                              EXIT_USAGE);
     if (strcmp(c.format, "pprof") == 0 && c.output == NULL && isatty(STDOUT_FILENO) == 1)
-        return complain("pprof is binary: give --output FILE, or redirect", EXIT_USAGE);
+        return query_complain(&command, "pprof is binary: give --output FILE, or redirect",
+                              EXIT_USAGE);
     return flamegraph_run(&c);
 }

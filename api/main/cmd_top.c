@@ -31,6 +31,25 @@ struct top_command {
     bool json;
 };
 
+static bool take_option(void *self, int option, const char *value)
+{
+    struct top_command *c = self;
+    switch (option) {
+    case OPTION_LIMIT: c->limit = value; return true;
+    case OPTION_BY: c->by = value; return true;
+    case OPTION_JSON: c->json = true; return true;
+    default: return false;
+    }
+}
+
+static const struct option options[] = {{"limit", required_argument, NULL, OPTION_LIMIT},
+                                        {"by", required_argument, NULL, OPTION_BY},
+                                        {"json", no_argument, NULL, OPTION_JSON},
+                                        QUERY_OPTIONS,
+                                        {NULL, 0, NULL, 0}};
+
+static const struct query_command command = {"top", usage, options, take_option};
+
 struct top_row {
     struct bytes function;
     struct bytes module;
@@ -246,12 +265,6 @@ static enum err on_body(void *self, struct bytes piece)
     return answer->failed;
 }
 
-static int complain(const char *why, int status)
-{
-    (void)fprintf(stderr, "hearth top: %s\n", why);
-    return status;
-}
-
 /* Nothing was found: because of the window and the filters, or is it the project? */
 static enum err explain_nothing(const struct top_command *c, struct place *place,
                                 struct errinfo *info)
@@ -309,9 +322,9 @@ static int top_run(struct top_command *c)
     struct buffer answer;
     if (!query_flags_add(&c->query, "limit", c->limit) ||
         !query_flags_add(&c->query, "sort", c->by))
-        return complain("too many flags", EXIT_USAGE);
+        return query_complain(&command, "too many flags", EXIT_USAGE);
     if (place_open(&c->query.place, &place, &info) != ERR_OK)
-        return complain(info.text, 1);
+        return query_complain(&command, info.text, 1);
     buffer_init(&answer, ANSWER_SIZE_MAX, NULL);
     struct place_question question = {.route = "functions",
                                       .project_id = c->query.project_id,
@@ -326,46 +339,16 @@ static int top_run(struct top_command *c)
         rc = err_set(&info, ERR_IO, "standard output: not written");
     buffer_close(&answer);
     place_close(&place);
-    return rc == ERR_OK ? 0 : complain(info.text, 1);
-}
-
-/* One flag: FLAGS_GO_ON, or the exit status. */
-static int take_option(void *self, int option, const char *value)
-{
-    struct top_command *c = self;
-    const char *why;
-    switch (option) {
-    case OPTION_LIMIT: c->limit = value; return FLAGS_GO_ON;
-    case OPTION_BY: c->by = value; return FLAGS_GO_ON;
-    case OPTION_JSON: c->json = true; return FLAGS_GO_ON;
-    case QUERY_HELP: (void)fputs(usage, stdout); return 0;
-    default: break;
-    }
-    if (query_flags_take(&c->query, option, value, &why))
-        return FLAGS_GO_ON;
-    if (why != NULL)
-        return complain(why, EXIT_USAGE);
-    (void)fputs(usage, stderr);
-    return EXIT_USAGE;
+    return rc == ERR_OK ? 0 : query_complain(&command, info.text, 1);
 }
 
 int cmd_top(int argc, char **argv)
 {
-    static const struct option options[] = {{"limit", required_argument, NULL, OPTION_LIMIT},
-                                            {"by", required_argument, NULL, OPTION_BY},
-                                            {"json", no_argument, NULL, OPTION_JSON},
-                                            QUERY_OPTIONS,
-                                            {NULL, 0, NULL, 0}};
     struct top_command c = {.query = {.project_id = 1}, .limit = "30", .by = "self"};
-    int status = flags_read(argc, argv, options, &c, take_option);
+    int status = query_flags_read(&c.query, &command, &c, argc, argv);
     if (status != FLAGS_GO_ON)
         return status;
-    const char *clash = query_flags_clash(&c.query);
-    if (clash != NULL)
-        return complain(clash, EXIT_USAGE);
-    if (optind < argc)
-        return complain("expected flags only, see --help", EXIT_USAGE);
     if (strcmp(c.by, "self") != 0 && strcmp(c.by, "total") != 0)
-        return complain("--by: expected self or total", EXIT_USAGE);
+        return query_complain(&command, "--by: expected self or total", EXIT_USAGE);
     return top_run(&c);
 }

@@ -57,12 +57,21 @@ enum {
     "Each can be given as an environment variable, --project as HEARTH_PROJECT and so on.\n" \
     "HEARTH_DATA is a server's and not read here: --data has to be written out.\n"
 
-/* NULL, or why these flags do not go together. */
-const char *query_flags_clash(const struct query_flags *q);
+struct query_command {
+    const char *name;
+    const char *usage;            /* ends with QUERY_USAGE */
+    const struct option *options; /* its own and QUERY_OPTIONS */
+    /* Take one of its own; false when it is none of them. */
+    bool (*take)(void *self, int option, const char *value);
+};
+
+/* Read the command's flags, `self` being handed to its take. FLAGS_GO_ON, or the exit status: --help
+ * was asked for, or something was wrong and has been said. */
+int query_flags_read(struct query_flags *q, const struct query_command *command, void *self,
+                     int argc, char **argv);
 /* Add a parameter of the API; false when there are too many. */
 bool query_flags_add(struct query_flags *q, const char *name, const char *value);
-/* True when `option` was one of QUERY_OPTIONS and its value is fine; otherwise *ret_why says what
- * was wrong (NULL: not one of ours). QUERY_HELP is the caller's. */
-bool query_flags_take(struct query_flags *q, int option, const char *value, const char **ret_why);
+/* Say on standard error why the command ends; gives `status` back. */
+int query_complain(const struct query_command *command, const char *why, int status);
 
 #endif
