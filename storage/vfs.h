@@ -2,7 +2,8 @@
  *
  * vfs_posix is the real one; tests swap in memory, failure of the n-th call, and power cuts.
  * Paths are '/'-separated text. Errors: ERR_NOTFOUND, ERR_NOSPACE, ERR_BUSY (lock), else ERR_IO
- * with path and system text in info.
+ * with path and system text in info. Only regular files are opened (else ERR_IO): nobody waits for
+ * the other end of a pipe.
  * lock, lock_shared: on ERR_BUSY info is "pid N" of the holder ("pid unknown" when it did not say,
  * "a reader" when others share it).
  * Threads: a vfs may be used by any thread; a file's append, truncate and sync by one at a time;

@@ -64,16 +64,29 @@ static int open_retrying(const char *path, int flags)
     return fd;
 }
 
+static enum err check_regular(int fd, const char *path, struct errinfo *info)
+{
+    struct stat facts;
+    if (fstat(fd, &facts) != 0)
+        return fail(info, path, "stat");
+    return S_ISREG(facts.st_mode) ? ERR_OK
+                                  : err_set(info, ERR_IO, "%s: open: not a regular file", path);
+}
+
 static enum err open_with_flags(const char *path, int flags, struct vfs_file **ret,
                                 struct errinfo *info)
 {
-    int fd = open_retrying(path, flags);
+    /* A pipe would wait for its other end, a terminal become ours; regular files do not care. */
+    int fd = open_retrying(path, flags | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fail(info, path, "open");
-    struct vfs_file *f = file_of(fd, path);
-    if (f == NULL) {
+    struct vfs_file *f = NULL;
+    enum err rc = check_regular(fd, path, info);
+    if (rc == ERR_OK && (f = file_of(fd, path)) == NULL)
+        rc = err_set(info, ERR_NOMEM, "%s: open: out of memory", path);
+    if (rc != ERR_OK) {
         (void)close(fd);
-        return err_set(info, ERR_NOMEM, "%s: open: out of memory", path);
+        return rc;
     }
     *ret = f;
     return ERR_OK;

@@ -1,4 +1,7 @@
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,9 +85,14 @@ Test(vfs_posix, names_what_failed)
     cr_assert_eq(r.v->append(r.v, f, BYTES("x"), NULL), ERR_IO, "opened for reading");
     r.v->close(r.v, f);
 
-    OK(r.v->open(r.v, "/dev/full", VFS_APPEND, &f, &r.info));
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    int next = dup(full); /* the number that the file gets, too: put a full disk under it */
+    cr_assert(full >= 0 && next >= 0 && close(next) == 0);
+    OK(r.v->open(r.v, r.path, VFS_APPEND, &f, &r.info));
+    cr_assert_eq(dup2(full, next), next);
     cr_assert_eq(r.v->append(r.v, f, BYTES("x"), &r.info), ERR_NOSPACE);
     r.v->close(r.v, f);
+    (void)close(full);
     tmpdir_remove(&r.dir);
 }
 
@@ -175,6 +183,28 @@ Test(vfs_posix, a_shared_lock_changes_nothing)
     cr_assert(file_read(r.path, &text));
     cr_assert_gt(text.len, 1, "the process id of the last writer stays");
     file_free(&text);
+    tmpdir_remove(&r.dir);
+    cr_assert_eq(mem_outstanding(), 0);
+}
+
+/* A pipe without a writer would keep whoever opens it to read; one with a reader would swallow what
+ * is appended. */
+Test(vfs_posix, only_regular_files_are_opened, .timeout = 20)
+{
+    struct rig r;
+    struct vfs_file *f = NULL;
+    rig_init(&r);
+    cr_assert_eq(mkfifo(r.path, 0600), 0);
+    cr_assert_eq(symlink(r.path, r.other), 0);
+    const char *const paths[] = {r.path, r.other, r.dir.path, "/dev/null"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        cr_assert_eq(r.v->open(r.v, paths[i], VFS_READ, &f, &r.info), ERR_IO, "%s", paths[i]);
+        cr_assert(strstr(r.info.text, paths[i]) != NULL, "%s", r.info.text);
+        cr_assert(strstr(r.info.text, "regular file") != NULL, "%s", r.info.text);
+        cr_assert_eq(r.v->open(r.v, paths[i], VFS_APPEND, &f, &r.info), ERR_IO, "%s", paths[i]);
+        cr_assert_eq(r.v->lock(r.v, paths[i], &f, &r.info), ERR_IO, "%s", paths[i]);
+        cr_assert_eq(r.v->lock_shared(r.v, paths[i], &f, &r.info), ERR_IO, "%s", paths[i]);
+    }
     tmpdir_remove(&r.dir);
     cr_assert_eq(mem_outstanding(), 0);
 }
