@@ -12,6 +12,8 @@
 
 #define PATH_SIZE 4096
 
+enum { HASH_NO_FILE, HASH_UNREADABLE };
+
 struct held_keys {
     struct held_keys *next; /* older ones that somebody still reads */
     struct keyring *keyring;
@@ -25,15 +27,15 @@ struct key_watch {
     char path[PATH_SIZE];
     uv_mutex_t lock;
     struct held_keys *held; /* the first is in force */
-    uint64_t seen;          /* hash of the file when it was read last */
+    uint64_t seen;          /* what hash_file said last */
 };
 
-/* Hash of the file's bytes; 0 when there is none. */
+/* Hash of the file's bytes, HASH_NO_FILE, or HASH_UNREADABLE and why. */
 static enum err hash_file(struct key_watch *w, uint64_t *ret, struct errinfo *info)
 {
     struct vfs_file *file = NULL;
     enum err rc = w->vfs->open(w->vfs, w->path, VFS_READ, &file, info);
-    *ret = 0;
+    *ret = rc == ERR_NOTFOUND ? HASH_NO_FILE : HASH_UNREADABLE;
     if (rc != ERR_OK)
         return rc == ERR_NOTFOUND ? ERR_OK : rc;
     uint64_t size = 0;

@@ -95,6 +95,13 @@ Test(key_watch, a_pipe_in_place_of_the_file_keeps_nobody_waiting, .timeout = 20)
     key_watch_poll(w);
     cr_expect_eq(count(w), 2);
 
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    key_watch_poll(w);
+    cr_assert_eq(unlink(path), 0);
+    key_watch_poll(w);
+    cr_expect_eq(count(w), 0, "no file, no keys: also after one that could not be read");
+
     key_watch_destroy(w);
     metrics_destroy(metrics);
     tmpdir_remove(&dir);
