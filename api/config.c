@@ -26,9 +26,6 @@ const char config_usage[] =
     "HEARTH_DURABILITY, HEARTH_THREADS, HEARTH_MEMORY_MAX, HEARTH_STRICT_KEYS (1),\n"
     "HEARTH_RETENTION_DAYS, HEARTH_LOG_LEVEL.\n";
 
-#define RETENTION_DAYS_DEFAULT 90
-#define RETENTION_DAYS_MAX     3650
-
 struct setting {
     const char *flag; /* as getopt knows it */
     const char *variable;

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/json_writer.h"
+#include "base/limits.h"
 
 struct app; /* process-wide: store, keys, metrics, configuration (api/app.h) */
 
@@ -48,8 +49,6 @@ struct http_request {
 struct bytes http_request_param(const struct http_request *q, const char *name);
 struct bytes http_request_header(const struct http_request *q, const char *name);
 
-#define HTTP_RESPONSE_HEADERS_MAX 12
-
 /* A body written while the socket drains: `next` appends the next piece to `out` and sets
  * *ret_done with the last; called in pool threads, one at a time; `stop` once at the end. */
 struct body_source {
@@ -61,7 +60,7 @@ struct body_source {
 struct http_response {
     int status;
     const char *content_type; /* NULL: none */
-    struct http_field headers[HTTP_RESPONSE_HEADERS_MAX];
+    struct http_field headers[RESPONSE_HEADERS_MAX];
     size_t header_count;
     struct buffer body;        /* whole answer; ready to be written to */
     struct body_source source; /* or this, when next is not NULL: chunked */

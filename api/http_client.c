@@ -19,9 +19,8 @@
 
 #include "base/mem.h"
 
-#define TIMEOUT_MS_DEFAULT 30000
-#define READ_SIZE          ((size_t)64 << 10)
-#define CHUNK_SIZE         ((size_t)64 << 10)
+#define READ_SIZE  ((size_t)64 << 10)
+#define CHUNK_SIZE ((size_t)64 << 10)
 
 struct http_client {
     struct http_url url;
@@ -121,7 +120,7 @@ void http_put_encoded(struct buffer *out, struct bytes text)
 void http_client_answer_init(struct http_client_answer *a, size_t body_max)
 {
     *a = (struct http_client_answer){0};
-    buffer_init(&a->head, HTTP_CLIENT_HEAD_MAX, NULL);
+    buffer_init(&a->head, CLIENT_HEAD_MAX, NULL);
     buffer_init(&a->body, body_max, NULL);
 }
 
@@ -163,7 +162,7 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t len)
     struct http_client *c = parser->data;
     struct http_client_answer *a = c->answer;
     if (c->in_value) {
-        if (a->field_count == HTTP_CLIENT_FIELDS_MAX) {
+        if (a->field_count == CLIENT_FIELD_COUNT_MAX) {
             c->failed = ERR_LIMIT;
             return -1;
         }
@@ -493,7 +492,7 @@ enum err http_client_create(const struct http_url *url, int timeout_ms, struct h
     if (c == NULL)
         return err_set(info, ERR_NOMEM, "http: no memory for a client");
     c->url = *url;
-    c->timeout_ms = timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : timeout_ms;
+    c->timeout_ms = timeout_ms == 0 ? CLIENT_TIMEOUT_MS : timeout_ms;
     c->fd = -1;
     buffer_init(&c->out, SIZE_MAX, NULL);
     llhttp_settings_init(&c->settings);

@@ -6,16 +6,14 @@
  * Errors:  ERR_IO (no connection, closed too early, timeout), ERR_MALFORMED (not HTTP),
  *          ERR_LIMIT (an answer over its ceiling), ERR_UNSUPPORTED (https). Any HTTP status is
  *          ERR_OK: the caller judges it. After a failure the next request connects anew.
- * Cost:    O(bytes); the answer's head is at most HTTP_CLIENT_HEAD_MAX, its body what the caller
+ * Cost:    O(bytes); the answer's head is at most CLIENT_HEAD_MAX, its body what the caller
  *          allows.
  */
 #ifndef HEARTH_API_HTTP_CLIENT_H
 #define HEARTH_API_HTTP_CLIENT_H
 
 #include "base/buffer.h"
-
-#define HTTP_CLIENT_FIELDS_MAX 64
-#define HTTP_CLIENT_HEAD_MAX   ((size_t)32 << 10)
+#include "base/limits.h"
 
 /* http://HOST[:PORT][/PREFIX], IPv6 in brackets. */
 struct http_url {
@@ -53,7 +51,7 @@ struct http_client_answer {
         uint32_t name_len;
         uint32_t value_at;
         uint32_t value_len;
-    } fields[HTTP_CLIENT_FIELDS_MAX];
+    } fields[CLIENT_FIELD_COUNT_MAX];
     size_t field_count;
 };
 

@@ -10,7 +10,7 @@
  *
  * conn_advance alone decides; callbacks note what happened and call it. Every handle, write, job
  * and append in flight is one hold; the memory goes with the last hold. While a request is being
- * worked on, at most PEEK_SIZE bytes are read ahead: enough to notice a client that left.
+ * worked on, at most READ_PEEK_SIZE bytes are read ahead: enough to notice a client that left.
  * A peer that only finished sending (half-closed) still gets its answer.
  */
 #include "api/http_conn.h"
@@ -27,10 +27,6 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/size.h"
-
-#define PEEK_SIZE       KIB(2)
-#define CHUNKED_READ    KIB(16) /* pipelined bytes behind an end we cannot foresee stay few */
-#define HEAD_BUFFER_MAX KIB(8)  /* a response's head: our own headers only */
 
 enum conn_state {
     CONN_HEAD,
@@ -249,7 +245,7 @@ static void conn_peek(struct http_conn *c)
     if (c->input.len > 0)
         conn_stop_reading(c);
     else
-        conn_read(c, PEEK_SIZE);
+        conn_read(c, READ_PEEK_SIZE);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
@@ -676,7 +672,7 @@ static bool drop_body(struct http_conn *c)
 static size_t body_want(const struct http_conn *c, size_t room)
 {
     if (c->parser.chunked)
-        return size_min(room, CHUNKED_READ);
+        return size_min(room, READ_CHUNKED_SIZE);
     uint64_t left = c->parser.content_length - c->parser.body_size;
     size_t most = size_min(room, READ_BODY_SIZE);
     return left < most ? (size_t)left : most;
@@ -759,7 +755,7 @@ static bool advance_body(struct http_conn *c)
         return true;
     }
     if (wait) {
-        size_t want = size_max(1, body_want(c, room > 0 ? room : PEEK_SIZE));
+        size_t want = size_max(1, body_want(c, room > 0 ? room : READ_PEEK_SIZE));
         if (room > 0 && !gather_reserve(c, want))
             return c->state == CONN_BODY;
         conn_read(c, want);
@@ -1175,7 +1171,7 @@ void http_conn_accept(struct http_loop *loop, uv_stream_t *listener)
     (void)uv_tcp_nodelay(&c->tcp, 1);
     c->holds = 1; /* the handle's */
     buffer_init(&c->pending, READ_BODY_SIZE + PARSE_AHEAD_MAX, NULL);
-    buffer_init(&c->out, HEAD_BUFFER_MAX + TARGET_SIZE_MAX, NULL);
+    buffer_init(&c->out, RESPONSE_HEAD_MAX + TARGET_SIZE_MAX, NULL);
     http_parser_init(&c->parser);
     c->next = loop->first;
     if (loop->first != NULL)

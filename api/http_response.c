@@ -34,7 +34,7 @@ void http_response_clear(struct http_response *r)
 
 void http_response_header(struct http_response *r, struct bytes name, struct bytes value)
 {
-    if (r->header_count == HTTP_RESPONSE_HEADERS_MAX)
+    if (r->header_count == RESPONSE_HEADERS_MAX)
         return; /* a handler's own list is short and known; a longer one fails its test */
     r->headers[r->header_count++] = (struct http_field){name, value};
 }

@@ -13,9 +13,6 @@
 #include "base/log.h"
 #include "base/size.h"
 
-#define BACKLOG            511
-#define ACCEPT_COMPLAIN_MS 10000
-
 struct server_loop {
     struct http_loop http; /* first: callbacks of http_conn get this back */
     struct server *server;
@@ -127,7 +124,7 @@ static enum err open_listener(struct server_loop *l, const struct listen_address
         (void)close(fd);
         return bind_failed(a, info, "open");
     }
-    int rc = uv_listen((uv_stream_t *)listener, BACKLOG, on_connection);
+    int rc = uv_listen((uv_stream_t *)listener, BACKLOG_MAX, on_connection);
     if (rc != 0) {
         errno = -rc;
         return bind_failed(a, info, "listen on");

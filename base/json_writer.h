@@ -7,9 +7,8 @@
 #define HEARTH_BASE_JSON_WRITER_H
 
 #include "base/buffer.h"
+#include "base/limits.h"
 #include "base/uuid.h"
-
-#define JSON_WRITER_DEPTH_MAX 64
 
 struct json_writer {
     struct buffer *out;

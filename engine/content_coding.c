@@ -12,10 +12,9 @@
 #include "base/limits.h"
 #include "base/size.h"
 
-#define ZSTD_WINDOW_LOG_MAX 23 /* 8 MiB: what a decoder must support by RFC 8878 */
-#define ZSTD_STREAM_SIZE    ((size_t)(1u << ZSTD_WINDOW_LOG_MAX) + KIB(512))
-#define DEFLATE_RATIO_MAX   1032 /* no deflate stream expands more */
-#define WHOLE_FIRST_SIZE    KIB(16)
+#define ZSTD_STREAM_SIZE  ((size_t)(1u << ZSTD_WINDOW_LOG_MAX) + KIB(512))
+#define DEFLATE_RATIO_MAX 1032 /* no deflate stream expands more */
+#define WHOLE_FIRST_SIZE  KIB(16)
 
 /* Parameters named `limit` are ceilings in bytes; size_max is the greater of two sizes. */
 

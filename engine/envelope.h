@@ -57,8 +57,6 @@ enum envelope_item_type {
 };
 
 #define ENVELOPE_TYPE_TEXT_MAX 64
-/* Items of types without a limit of their own are listed up to here, and then only counted. */
-#define ENVELOPE_ITEMS_LISTED 1000
 
 struct envelope_item {
     enum envelope_item_type type;

@@ -13,10 +13,6 @@
 #include "base/limits.h"
 #include "engine/export.h"
 
-/* A process with 100,000 distinct stacks of 50 frames fills a tenth of it; beyond 256 MiB no
- * viewer opens the file any more. */
-#define EXPORT_TABLE_MAX MIB(256)
-
 struct export_frame {
     uint32_t label; /* text */
     uint32_t file;  /* text */

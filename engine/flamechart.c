@@ -248,7 +248,7 @@ static enum err busiest_thread(struct selection *s, const atomic_bool *canceled,
     struct bytes best = BYTES("");
     const struct thread_sums *most = NULL;
 
-    buffer_init(&sums, MIB(64), arena->account);
+    buffer_init(&sums, THREAD_SUMS_MAX, arena->account);
     enum err rc = selection_visit(s, canceled, on_sum, &sums, info);
     const struct thread_sums *all = (const void *)sums.data;
     for (size_t n = 0; rc == ERR_OK && n < sums.len / sizeof(*all); n++) {

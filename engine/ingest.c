@@ -16,13 +16,11 @@
 #include "engine/event.h"
 #include "engine/profile_decode.h"
 
-#define STATUS_OK          200
-#define STATUS_BAD         400
-#define STATUS_FORBIDDEN   403
-#define STATUS_TOO_LARGE   413
-#define STATUS_NO_ROOM     503
-#define EVENT_MEMORY_MAX   MIB(8) /* texts of one transaction item, which has at most 1 MiB */
-#define RECORDS_MEMORY_MAX MIB(256)
+#define STATUS_OK        200
+#define STATUS_BAD       400
+#define STATUS_FORBIDDEN 403
+#define STATUS_TOO_LARGE 413
+#define STATUS_NO_ROOM   503
 
 struct ingest {
     struct ingest_request request; /* header texts are used in ingest_create alone */

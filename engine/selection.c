@@ -10,8 +10,6 @@
 #include "base/sort.h"
 #include "engine/link_windows.h"
 
-#define THREAD_TEXT_MAX MIB(64) /* ids and names of all threads of one selection */
-
 /* The texts of one tag condition as ids of the snapshot. */
 struct tag_filter {
     bool active;

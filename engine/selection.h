@@ -38,6 +38,7 @@
 
 #include "base/arena.h"
 #include "base/intern.h"
+#include "base/limits.h"
 #include "engine/sample_order.h"
 #include "engine/span.h"
 #include "storage/store.h"
@@ -94,7 +95,6 @@ struct left_out {
     const char *reason;
     uint64_t count;
 };
-#define LEFT_OUT_MAX 8
 
 /* All but the found counts are known after a visit. found = used + what left_out says. */
 struct coverage {

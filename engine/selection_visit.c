@@ -12,8 +12,6 @@
 #include "engine/sample_sort.h"
 #include "engine/selection.h"
 
-#define PIECES_MAX MIB(512) /* bytes; the account is what really limits */
-
 /* Where a thread stands in the two lists of windows that concern it. */
 struct cursor {
     bool wanted;
@@ -484,8 +482,8 @@ static enum err visit_rows(struct selection *s, const atomic_bool *canceled, boo
     size_t text_max = s->threads.text.max;
     intern_close(&s->threads);
     intern_init(&s->threads, text_max, s->arena->account);
-    buffer_init(&v.pieces, PIECES_MAX, s->arena->account);
-    buffer_init(&v.key, MIB(4), s->arena->account);
+    buffer_init(&v.pieces, PIECES_SIZE_MAX, s->arena->account);
+    buffer_init(&v.key, THREAD_KEY_MAX, s->arena->account);
     for (size_t i = 0; i < s->row_count && rc == ERR_OK; i++) {
         if (canceled != NULL && atomic_load_explicit(canceled, memory_order_relaxed)) {
             rc = err_set(info, ERR_CANCELED, "selection: canceled");

@@ -194,8 +194,8 @@ enum err transactions_list(const struct snapshot *snap, const struct selection_r
 
     x.window = (struct span_ns){request->has_start ? request->window.start_ns : INT64_MIN,
                                 request->has_end ? request->window.end_ns : INT64_MAX};
-    intern_init(&x.names, MIB(64), arena->account);
-    buffer_init(&x.groups, MIB(512), arena->account);
+    intern_init(&x.names, GROUP_NAMES_MAX, arena->account);
+    buffer_init(&x.groups, GROUPS_SIZE_MAX, arena->account);
     if (x.window.end_ns > x.window.start_ns) {
         rc = add_profiles(&x);
         if (rc == ERR_OK)

@@ -10,8 +10,6 @@
 
 #include "engine/selection.h"
 
-#define TRANSACTION_EXAMPLES 5
-
 struct transaction_example {
     bool is_profile;         /* a transaction profile; else a link */
     struct uuid profile_id;  /* profiles */

@@ -8,10 +8,9 @@
 #include "base/limits.h"
 #include "engine/json_reader.h"
 
-#define ANSWER_SIZE_MAX MIB(64)
-#define NAME_WIDTH      48
-#define OTHER_SIZE      24  /* ", " and a project's number */
-#define OTHERS_SIZE     160 /* of a complaint, which has 240 */
+#define NAME_WIDTH  48
+#define OTHER_SIZE  24  /* ", " and a project's number */
+#define OTHERS_SIZE 160 /* of a complaint, which has 240 */
 
 static const char usage[] =
     "usage: hearth top [--limit N] [--by self|total] [--json] [what]\n"
@@ -171,7 +170,7 @@ static enum err print_table(struct bytes answer, struct errinfo *info)
     uint64_t whole = 0;
     (void)bytes_to_u64(json_find(answer, "total_ns"), &whole);
     buffer_init(&scratch, MIB(1), NULL);
-    arena_init(&arena, ANSWER_SIZE_MAX, NULL);
+    arena_init(&arena, CLIENT_ANSWER_MAX, NULL);
     json_keys_init(&keys, names, (int)(sizeof(names) / sizeof(names[0])));
     json_reader_init(&r, json_find(answer, "functions"), &scratch, info);
     printf("       self        %%       total        %%  function%*s  where\n", NAME_WIDTH - 8, "");
@@ -274,7 +273,7 @@ static enum err explain_nothing(const struct top_command *c, struct place *place
     char others[OTHERS_SIZE];
     size_t used = 0;
     bool has_data = false;
-    buffer_init(&answer, ANSWER_SIZE_MAX, NULL);
+    buffer_init(&answer, CLIENT_ANSWER_MAX, NULL);
     struct place_question question = {.route = "projects", .on_body = on_body, .self = &answer};
     enum err rc = place_ask(place, &question, info);
     json_reader_init(&r, json_find(buffer_bytes(&answer), "projects"), NULL, NULL);
@@ -325,7 +324,7 @@ static int top_run(struct top_command *c)
         return query_complain(&command, "too many flags", EXIT_USAGE);
     if (place_open(&c->query.place, &place, &info) != ERR_OK)
         return query_complain(&command, info.text, 1);
-    buffer_init(&answer, ANSWER_SIZE_MAX, NULL);
+    buffer_init(&answer, CLIENT_ANSWER_MAX, NULL);
     struct place_question question = {.route = "functions",
                                       .project_id = c->query.project_id,
                                       .params = c->query.params,

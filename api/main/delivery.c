@@ -8,13 +8,7 @@
 #include "base/limits.h"
 #include "engine/content_coding.h"
 
-#define BATCH_COUNT_MAX   64
-#define DELIVERY_SIZE_MAX MIB(32) /* bodies and records waiting for one sync */
-#define PIECE_SIZE        KIB(256)
-#define RETENTION_DAYS    90
-#define RETRY_COUNT_MAX   8 /* of a server that has no room at the moment */
-#define RETRY_SECONDS_MAX 10
-#define ANSWER_SIZE_MAX   KIB(64)
+#define PIECE_SIZE KIB(256)
 
 /* An upload that was read and waits for its batch. */
 struct waiting {
@@ -29,7 +23,7 @@ struct delivery {
     void (*on_result)(void *self, const struct delivery_result *result);
     struct keyring *keys; /* of the folder: organizations of its projects */
     struct http_client_answer answer;
-    struct waiting waiting[BATCH_COUNT_MAX];
+    struct waiting waiting[IMPORT_BATCH_COUNT_MAX];
     size_t waiting_count;
     size_t waiting_size;
     struct buffer records; /* struct bytes of one batch */
@@ -46,8 +40,8 @@ enum err delivery_create(struct place *place, void *self,
     d->place = place;
     d->self = self;
     d->on_result = on_result;
-    http_client_answer_init(&d->answer, ANSWER_SIZE_MAX);
-    buffer_init(&d->records, MIB(16), NULL);
+    http_client_answer_init(&d->answer, IMPORT_ANSWER_MAX);
+    buffer_init(&d->records, IMPORT_RECORDS_MAX, NULL);
     enum err rc = ERR_OK;
     if (place->store != NULL)
         rc = keyring_load(place->vfs, place->dir, &d->keys, info);
@@ -142,7 +136,7 @@ static enum err read_upload(struct delivery *d, const struct import_file *file, 
         .keys = d->keys,
         .open_mode = true, /* who may write the folder may add keys to it, too */
         .now_ns = clock_wall_ns(),
-        .retention_days = RETENTION_DAYS,
+        .retention_days = RETENTION_DAYS_DEFAULT,
     };
     bool coding_failed = false;
     struct errinfo why = {0};
@@ -170,8 +164,8 @@ static void wait_as_told(const struct http_client_answer *answer)
 {
     uint64_t seconds = 1;
     (void)bytes_to_u64(bytes_trim(http_client_answer_field(answer, "retry-after")), &seconds);
-    if (seconds == 0 || seconds > RETRY_SECONDS_MAX)
-        seconds = seconds == 0 ? 1 : RETRY_SECONDS_MAX;
+    if (seconds == 0 || seconds > IMPORT_RETRY_SECONDS_MAX)
+        seconds = seconds == 0 ? 1 : IMPORT_RETRY_SECONDS_MAX;
     struct timespec pause = {.tv_sec = (time_t)seconds};
     (void)nanosleep(&pause, NULL);
 }
@@ -186,7 +180,7 @@ static enum err send_file(struct delivery *d, const struct import_file *file, st
     for (int attempt = 0;; attempt++) {
         TRY(http_client_send(d->place->client, &request, &d->answer, info));
         bool no_room = d->answer.status == 503 || d->answer.status == 429;
-        if (!no_room || attempt == RETRY_COUNT_MAX)
+        if (!no_room || attempt == IMPORT_RETRY_COUNT_MAX)
             return ERR_OK;
         wait_as_told(&d->answer);
     }
@@ -261,7 +255,7 @@ static enum err give_to_folder(struct delivery *d, const char *path, struct impo
     d->waiting_size += file->body.len;
     d->waiting[d->waiting_count++] = (struct waiting){.path = path, .file = *file, .ingest = in};
     *file = (struct import_file){0}; /* its headers are borrowed until the batch is stored */
-    if (d->waiting_count == BATCH_COUNT_MAX || d->waiting_size >= DELIVERY_SIZE_MAX)
+    if (d->waiting_count == IMPORT_BATCH_COUNT_MAX || d->waiting_size >= IMPORT_BATCH_SIZE_MAX)
         return delivery_flush(d, info);
     return ERR_OK;
 }

@@ -8,8 +8,7 @@
 #include "base/timestamp.h"
 #include "engine/json_reader.h"
 
-#define HEADERS_SUFFIX   ".headers.json"
-#define HEADERS_SIZE_MAX MIB(1)
+#define HEADERS_SUFFIX ".headers.json"
 /* Well formed, and nobody's: a server in open mode and a data folder take it. */
 #define KEY_OF_NOBODY "68656172746820696d706f7274206b65"
 
@@ -98,10 +97,10 @@ static bool is_hop_header(struct bytes name)
 
 static bool add_field(struct import_file *f, struct bytes name, struct bytes value)
 {
-    if (f->field_count == HTTP_CLIENT_FIELDS_MAX)
+    if (f->field_count == CLIENT_FIELD_COUNT_MAX)
         return false;
     if (f->fields == NULL) {
-        f->fields = ARENA_ARRAY(&f->arena, HTTP_CLIENT_FIELDS_MAX, struct http_client_field);
+        f->fields = ARENA_ARRAY(&f->arena, CLIENT_FIELD_COUNT_MAX, struct http_client_field);
         if (f->fields == NULL)
             return false;
     }
@@ -190,7 +189,7 @@ static enum err open_recorded(const struct import_source *source, struct vfs *vf
                               struct import_file *f, struct errinfo *info)
 {
     struct bytes headers = {0};
-    TRY(read_file(vfs, source->path, HEADERS_SIZE_MAX, &f->arena, &headers, info));
+    TRY(read_file(vfs, source->path, IMPORT_HEADERS_MAX, &f->arena, &headers, info));
     enum err rc = read_headers(headers, f, info);
     if (rc != ERR_OK)
         return err_wrap(info, rc, source->path);

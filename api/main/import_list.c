@@ -7,9 +7,6 @@
 
 #include "base/limits.h"
 
-#define FOLDER_DEPTH_MAX 8        /* a link to a folder above must end somewhere */
-#define LIST_SIZE_MAX    MIB(256) /* of paths: about a million files */
-
 struct name_list {
     struct import_list *owner;
     const char **names;
@@ -20,7 +17,7 @@ struct name_list {
 void import_list_init(struct import_list *list)
 {
     *list = (struct import_list){0};
-    arena_init(&list->arena, LIST_SIZE_MAX, NULL);
+    arena_init(&list->arena, IMPORT_LIST_MAX, NULL);
 }
 
 void import_list_close(struct import_list *list)
@@ -152,8 +149,8 @@ static enum err add_folder(struct import_list *list, struct vfs *vfs, const char
 {
     struct name_list names = {.owner = list};
     TRY(vfs->list(vfs, path, &names, on_name, info));
-    if (depth > FOLDER_DEPTH_MAX)
-        return err_set(info, ERR_LIMIT, "%s: more than %d folders deep", path, FOLDER_DEPTH_MAX);
+    if (depth > IMPORT_DEPTH_MAX)
+        return err_set(info, ERR_LIMIT, "%s: more than %d folders deep", path, IMPORT_DEPTH_MAX);
     if (names.count > 1)
         qsort(names.names, names.count, sizeof(names.names[0]), compare_names);
     for (size_t i = 0; i < names.count; i++) {

@@ -12,9 +12,6 @@
 #include "base/limits.h"
 #include "engine/json_reader.h"
 
-#define ANSWER_TIMEOUT_MS 120000            /* a flame graph of everything may take its time */
-#define ANSWER_MEMORY_MAX ((size_t)2 << 30) /* of a folder: a tool may use more than a server */
-
 enum err place_open(const struct place_options *options, struct place *ret, struct errinfo *info)
 {
     struct place p = {.vfs = vfs_posix()};
@@ -34,7 +31,7 @@ enum err place_open(const struct place_options *options, struct place *ret, stru
             text = getenv("HEARTH_URL"); /* NOLINT(concurrency-mt-unsafe): one thread */
         p.is_default = text == NULL;
         TRY(http_url_parse(bytes_of_text(text == NULL ? HEARTH_URL_DEFAULT : text), &url, info));
-        TRY(http_client_create(&url, ANSWER_TIMEOUT_MS, &p.client, info));
+        TRY(http_client_create(&url, CLIENT_ANSWER_TIMEOUT_MS, &p.client, info));
     }
     *ret = p;
     return ERR_OK;
@@ -73,7 +70,8 @@ static enum err ask_server(struct place *p, const struct place_question *q, stru
     struct buffer target;
     struct http_client_answer answer;
     buffer_init(&target, KIB(64), NULL);
-    http_client_answer_init(&answer, MIB(1)); /* refusals only: good answers go to on_body */
+    http_client_answer_init(&answer,
+                            CLIENT_REFUSAL_MAX); /* refusals only: good answers go to on_body */
     buffer_printf(&target, "/api/v1/");
     if (q->project_id > 0)
         buffer_printf(&target, "projects/%llu/", (unsigned long long)q->project_id);
@@ -141,9 +139,9 @@ static enum err ask_folder(struct place *p, const struct place_question *q, stru
     struct http_response response;
     char project[24];
     atomic_bool canceled = false;
-    mem_budget_init(&budget, ANSWER_MEMORY_MAX);
-    mem_account_init(&account, &budget, ANSWER_MEMORY_MAX);
-    arena_init(&arena, ANSWER_MEMORY_MAX, &account);
+    mem_budget_init(&budget, CLIENT_MEMORY_MAX);
+    mem_account_init(&account, &budget, CLIENT_MEMORY_MAX);
+    arena_init(&arena, CLIENT_MEMORY_MAX, &account);
     http_response_init(&response, &account);
 
     struct app app = {.vfs = p->vfs, .store = p->store, .budget = &budget};

@@ -13,7 +13,7 @@ static const char *const param_names[] = {
 
 bool query_flags_add(struct query_flags *q, const char *name, const char *value)
 {
-    if (q->param_count == QUERY_PARAMS_MAX)
+    if (q->param_count == CLIENT_PARAM_COUNT_MAX)
         return false;
     q->params[q->param_count++] = (struct http_field){bytes_of_text(name), bytes_of_text(value)};
     return true;

@@ -7,13 +7,12 @@
 
 #include "api/main/flags.h"
 #include "api/main/place.h"
-
-#define QUERY_PARAMS_MAX 256
+#include "base/limits.h"
 
 struct query_flags {
     struct place_options place;
     uint64_t project_id; /* 0: not given, 1 is meant */
-    struct http_field params[QUERY_PARAMS_MAX];
+    struct http_field params[CLIENT_PARAM_COUNT_MAX];
     size_t param_count;
 };
 
