@@ -75,6 +75,11 @@ void mem_fail_at(size_t nth)
     atomic_store_explicit(&fail_countdown, nth, memory_order_relaxed);
 }
 
+size_t mem_fail_left(void)
+{
+    return atomic_load_explicit(&fail_countdown, memory_order_relaxed);
+}
+
 void mem_budget_init(struct mem_budget *b, size_t max)
 {
     b->max = max;

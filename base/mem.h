@@ -27,9 +27,11 @@ void *mem_array(size_t count, size_t size) MUST_CHECK;
 void *mem_resize(void *block, size_t count, size_t size) MUST_CHECK;
 void mem_free(void *block); /* NULL is fine */
 
-/* For tests: blocks not yet freed, and "the n-th allocation from now fails" (0 = never). */
+/* For tests: blocks not yet freed; "the n-th allocation from now fails" (0 = never); and how many
+ * there still are up to that one, 0 once it has failed. */
 size_t mem_outstanding(void);
 void mem_fail_at(size_t nth);
+size_t mem_fail_left(void);
 
 struct mem_budget {
     size_t max;

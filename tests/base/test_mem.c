@@ -46,9 +46,13 @@ Test(mem, the_nth_allocation_fails_and_only_that_one)
             cr_assert_eq(blocks[i] == NULL, i + 1 == nth, "failing %u, block %u", nth, i);
             mem_free(blocks[i]);
         }
+        cr_assert_eq(mem_fail_left(), 0, "none is still to fail");
     }
     char *kept = mem_alloc(1);
     *kept = 'k';
+    mem_fail_at(3);
+    mem_free(mem_alloc(1));
+    cr_assert_eq(mem_fail_left(), 2);
     mem_fail_at(1);
     cr_assert_null(mem_resize(kept, 10, 1));
     cr_assert_eq(*kept, 'k', "the old block is still there");
