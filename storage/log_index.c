@@ -192,17 +192,6 @@ void log_index_set_limit(struct log_index *ix, size_t bytes_max)
 
 /* ---- reserving ---- */
 
-static void link_texts(const struct link *link, struct bytes ret[LINK_TEXT_COUNT])
-{
-    ret[LINK_NAME] = link->name;
-    ret[LINK_OP] = link->op;
-    ret[LINK_THREAD_ID] = link->thread_id;
-    ret[LINK_THREAD_NAME] = link->thread_name;
-    ret[LINK_ENVIRONMENT] = link->environment;
-    ret[LINK_RELEASE] = link->release;
-    ret[LINK_PLATFORM] = link->platform;
-}
-
 static enum err reserve_row_tables(struct log_index *ix, size_t rows)
 {
     if (rows == 0)
@@ -270,7 +259,7 @@ static const struct bytes *texts_of(const struct record *r, struct bytes of_link
 {
     if (r->kind != RECORD_LINK)
         return r->text;
-    link_texts(&r->link, of_link);
+    record_get_link_texts(&r->link, of_link);
     return of_link;
 }
 
@@ -493,7 +482,7 @@ static void fill_link(const struct log_index *ix, const struct record *r, struct
                              .start_ns = link->start_ns,
                              .end_ns = link->end_ns,
                              .is_segment = link->is_segment};
-    link_texts(link, texts);
+    record_get_link_texts(link, texts);
     for (size_t i = 0; i < LINK_TEXT_COUNT; i++)
         to->text[i] = text_id(ix, texts[i]);
     atomic_init(&to->replaced_by, ID_NONE);

@@ -41,17 +41,6 @@ struct row_extra {
     uint32_t transaction;
 };
 
-enum link_text {
-    LINK_NAME,
-    LINK_OP,
-    LINK_THREAD_ID,
-    LINK_THREAD_NAME,
-    LINK_ENVIRONMENT,
-    LINK_RELEASE,
-    LINK_PLATFORM,
-    LINK_TEXT_COUNT
-};
-
 struct link_data {
     uint64_t project_id;
     struct uuid profiler_id;

@@ -98,6 +98,28 @@ static void get_profile_facts(struct reader *r, struct record *ret)
         ret->text[i] = get_text(r);
 }
 
+void record_get_link_texts(const struct link *link, struct bytes ret[LINK_TEXT_COUNT])
+{
+    ret[LINK_NAME] = link->name;
+    ret[LINK_OP] = link->op;
+    ret[LINK_THREAD_ID] = link->thread_id;
+    ret[LINK_THREAD_NAME] = link->thread_name;
+    ret[LINK_ENVIRONMENT] = link->environment;
+    ret[LINK_RELEASE] = link->release;
+    ret[LINK_PLATFORM] = link->platform;
+}
+
+void record_set_link_texts(struct link *link, const struct bytes text[LINK_TEXT_COUNT])
+{
+    link->name = text[LINK_NAME];
+    link->op = text[LINK_OP];
+    link->thread_id = text[LINK_THREAD_ID];
+    link->thread_name = text[LINK_THREAD_NAME];
+    link->environment = text[LINK_ENVIRONMENT];
+    link->release = text[LINK_RELEASE];
+    link->platform = text[LINK_PLATFORM];
+}
+
 static void put_link_facts(struct buffer *out, const struct link *link)
 {
     buffer_put_varint(out, link->project_id);
@@ -109,13 +131,10 @@ static void put_link_facts(struct buffer *out, const struct link *link)
     buffer_put_u64(out, (uint64_t)link->start_ns);
     buffer_put_u64(out, (uint64_t)link->end_ns);
     buffer_put_u8(out, link->is_segment);
-    put_text(out, link->name);
-    put_text(out, link->op);
-    put_text(out, link->thread_id);
-    put_text(out, link->thread_name);
-    put_text(out, link->environment);
-    put_text(out, link->release);
-    put_text(out, link->platform);
+    struct bytes text[LINK_TEXT_COUNT];
+    record_get_link_texts(link, text);
+    for (size_t i = 0; i < LINK_TEXT_COUNT; i++)
+        put_text(out, text[i]);
 }
 
 static void get_link_facts(struct reader *r, struct link *ret)
@@ -132,13 +151,10 @@ static void get_link_facts(struct reader *r, struct link *ret)
     if (is_segment > 1)
         r->failed = true;
     ret->is_segment = is_segment == 1;
-    ret->name = get_text(r);
-    ret->op = get_text(r);
-    ret->thread_id = get_text(r);
-    ret->thread_name = get_text(r);
-    ret->environment = get_text(r);
-    ret->release = get_text(r);
-    ret->platform = get_text(r);
+    struct bytes text[LINK_TEXT_COUNT];
+    for (size_t i = 0; i < LINK_TEXT_COUNT; i++)
+        text[i] = get_text(r);
+    record_set_link_texts(ret, text);
 }
 
 enum err record_parse(struct bytes facts, struct record *ret, struct errinfo *info)
@@ -303,15 +319,23 @@ enum err record_encode_profile(const struct profile *p, struct buffer *out, stru
     return rc;
 }
 
+enum err record_link_content(const struct link *link, struct buffer *scratch, struct hash128 *ret)
+{
+    buffer_clear(scratch);
+    put_link_facts(scratch, link);
+    TRY(scratch->failed);
+    *ret = content_of(buffer_bytes(scratch), (struct bytes){0});
+    return ERR_OK;
+}
+
 enum err record_encode_link(const struct link *link, struct buffer *out, struct errinfo *info)
 {
     struct buffer hashed;
     size_t start = out->len;
     buffer_init(&hashed, FACTS_SIZE_MAX, out->account);
-    put_link_facts(&hashed, link);
-    enum err rc = hashed.failed;
+    struct hash128 content;
+    enum err rc = record_link_content(link, &hashed, &content);
     if (rc == ERR_OK) {
-        struct hash128 content = content_of(buffer_bytes(&hashed), (struct bytes){0});
         buffer_put_u32(out, (uint32_t)(1 + 16 + hashed.len));
         buffer_put_u32(out, 0);
         put_facts_head(out, RECORD_LINK, content);

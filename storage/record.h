@@ -35,6 +35,18 @@ enum record_text {
     TEXT_COUNT
 };
 
+/* The texts of a link, in the order on disk. */
+enum link_text {
+    LINK_NAME,
+    LINK_OP,
+    LINK_THREAD_ID,
+    LINK_THREAD_NAME,
+    LINK_ENVIRONMENT,
+    LINK_RELEASE,
+    LINK_PLATFORM,
+    LINK_TEXT_COUNT
+};
+
 struct record {
     enum record_kind kind;
     struct hash128 content;
@@ -61,6 +73,11 @@ struct record {
 enum err record_split(struct bytes record, struct bytes *ret_facts, struct bytes *ret_block,
                       struct errinfo *info) MUST_CHECK;
 enum err record_parse(struct bytes facts, struct record *ret, struct errinfo *info) MUST_CHECK;
+/* What record_encode_link says of a link's content. `scratch` is overwritten; its failure else. */
+enum err record_link_content(const struct link *link, struct buffer *scratch,
+                             struct hash128 *ret) MUST_CHECK;
+void record_get_link_texts(const struct link *link, struct bytes ret[LINK_TEXT_COUNT]);
+void record_set_link_texts(struct link *link, const struct bytes text[LINK_TEXT_COUNT]);
 /* Where the checksum of a profile's page starts: whose page it is. */
 uint32_t record_page_seed(uint64_t project_id, struct uuid profiler_id, struct uuid id);
 

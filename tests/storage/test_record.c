@@ -123,6 +123,31 @@ Test(record, links_come_back)
     buffer_close(&out);
 }
 
+/* So it need not be kept where the link itself is. */
+Test(record, the_content_of_a_link_follows_from_its_facts)
+{
+    struct buffer out;
+    struct buffer scratch;
+    struct hash128 content;
+    struct link link = {.project_id = 9, .trace_id = small_id(2), .name = BYTES("GET /")};
+    buffer_init(&out, 1 << 20, NULL);
+    buffer_init(&scratch, 200, NULL);
+    cr_assert_eq(record_encode_link(&link, &out, NULL), ERR_OK);
+    struct record r = parse(&out);
+    for (unsigned again = 0; again < 2; again++) {
+        cr_assert_eq(record_link_content(&r.link, &scratch, &content), ERR_OK);
+        cr_assert(hash128_equal(content, r.content));
+    }
+    link.release = BYTES("1.0");
+    cr_assert_eq(record_link_content(&link, &scratch, &content), ERR_OK);
+    cr_assert_not(hash128_equal(content, r.content));
+    static const char long_text[300];
+    link.op = bytes_of(long_text, sizeof long_text);
+    cr_assert_eq(record_link_content(&link, &scratch, &content), ERR_LIMIT);
+    buffer_close(&scratch);
+    buffer_close(&out);
+}
+
 Test(record, refuses_profiles_that_break_their_promises)
 {
     struct rng rng = test_rng();
