@@ -124,9 +124,39 @@
 #define FACTS_SIZE_MAX   MIB(8)  /* of one record: seven texts of at most 1 MiB each */
 #define LOG_SIZE_DEFAULT MIB(64) /* a closed log; start-up verifies the last one in full */
 #define LOG_SIZE_MAX     (MIB(1) << 10) /* offsets in the index are 32 bits; one batch beyond fits */
+#define LOG_AGE_MAX_NS \
+    INT64_C(86400000000000)                  /* a day: rows of a log that fills slowly expire too */
+#define SEGMENT_SIZE_MAX (UINT64_C(1) << 38) /* 256 GiB: writing it holds 64 MiB of checksums */
+#define SEGMENT_BLOCKS_MAX \
+    (MIB(1) << 10) /* of one that is made of others: a merge ends some time */
+#define SEGMENT_MEMORY_MAX \
+    MIB(48) /* tables and rows of one being built: what --memory-max leaves */
+#define SEGMENT_MERGE_COUNT \
+    4 /* segments of one day and level become one: each row moves log4 times */
+#define DISK_PERCENT_DEFAULT  80       /* the rest stays for logs of others and for merging */
+#define DISK_MAX_MIN          MIB(256) /* below, what a merge needs beside the old segments is missing */
+#define ROLLUP_THREADS_FACTOR 4 /* telling threads apart may make a stored tree so much longer */
+#define ROLLUP_WEIGHTS_MAX    (KIB(1) << 6) /* of one while it is made: 2 MB, at eleven levels */
+#define UPKEEP_POLL_MS        1000  /* a log that is full is sealed soon, and nobody waits for it */
+#define UPKEEP_RETRY_MS       30000 /* a full disk is not emptied sooner */
+#define UPKEEP_STRETCH_MS     4     /* worked at a time: about what the scheduler gives a thread */
+#define UPKEEP_SHARE          2     /* of the time, 1 / this: of two cores a quarter */
+#define UPKEEP_NICE           10    /* requests come first */
+#define PARTITION_PAST_DAYS   7  /* SDKs and relays keep what they could not send for some days */
+#define PARTITION_ROWS_MIN    64 /* fewer rows of a far day do not make a file of their own */
+#define CLOSED_SETS_MAX \
+    1 /* logs that wait to be sealed beside the open one, when memory is short */
 #define INDEX_SHARE      2        /* of the memory for requests, 1 / this: the rest stays theirs */
 #define BATCH_SIZE_MAX   MIB(512) /* one group commit, facts and blocks */
 #define BATCH_RECORD_MAX (KIB(1) << 6) /* the tables of a batch take 32 MB when it is full */
+
+/* ---- files of a data folder ---- */
+#define SEGMENT_COUNT_MAX 16384   /* ten years of four a day; each is a mapped file */
+#define MANIFEST_SIZE_MAX MIB(16) /* all segments and millions of hidden rows; read as a whole */
+#define MAPPING_COUNT_MAX 32768   /* segments and what replaces them: half of what Linux allows */
+#define CHECK_NAMES_MAX   MIB(64) /* of all files of a folder that is checked: a million */
+#define BACKUP_TRIES_MAX \
+    100 /* to see a folder in one state: files are exchanged every few seconds, a try takes less */
 
 /* ---- the client commands ---- */
 #define CLIENT_FIELD_COUNT_MAX   64 /* of an answer or a recorded request; real ones have below 30 */

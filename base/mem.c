@@ -108,6 +108,16 @@ void mem_account_init(struct mem_account *a, struct mem_budget *budget, size_t m
     *a = (struct mem_account){.budget = budget, .max = max};
 }
 
+size_t mem_account_left(const struct mem_account *a)
+{
+    size_t own = a->held < a->max ? a->max - a->held : 0;
+    if (a->budget == NULL)
+        return own;
+    size_t used = atomic_load_explicit(&a->budget->used, memory_order_relaxed);
+    size_t shared = used < a->budget->max ? a->budget->max - used : 0;
+    return own < shared ? own : shared;
+}
+
 enum err mem_account_reserve(struct mem_account *a, size_t size)
 {
     if (a->held > a->max || size > a->max - a->held)

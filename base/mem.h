@@ -50,6 +50,8 @@ struct mem_account {
 void mem_account_init(struct mem_account *a, struct mem_budget *budget, size_t max);
 enum err mem_account_reserve(struct mem_account *a, size_t size) MUST_CHECK;
 void mem_account_release(struct mem_account *a, size_t size); /* size <= held */
+/* What may still be reserved now; others of the budget may be faster. */
+size_t mem_account_left(const struct mem_account *a);
 /* Move what `from` holds (`size` of it) to `to` without giving it back in between. */
 void mem_account_move(struct mem_account *from, struct mem_account *to, size_t size);
 void mem_account_close(struct mem_account *a); /* releases what is still held */

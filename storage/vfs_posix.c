@@ -4,17 +4,24 @@
  * The lock is an open-file-description lock: it ends with the process however that ends, and two
  * opens inside one process exclude each other too.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <dirent.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
+#include "base/size.h"
 #include "storage/vfs.h"
 
 #define IO_STEP_MAX ((size_t)1 << 30) /* Linux moves at most 2 GiB a call */
@@ -180,6 +187,155 @@ static enum err posix_sync(struct vfs *v, struct vfs_file *f, struct errinfo *in
     return fdatasync(f->fd) == 0 ? ERR_OK : fail(info, f->path, "sync");
 }
 
+/* ---- mappings ----
+ *
+ * A page of a mapped file that the device cannot give, or that is no more in the file, raises SIGBUS
+ * when it is touched. That must not end the process: the handler puts zeros in its place and
+ * notes it for the mapping. What it does not know goes to whoever handled SIGBUS before.
+ *
+ * The table belongs to the process, because what a signal does belongs to it. Whoever changes it
+ * takes the lock. The handler takes none, since the code that it interrupts may hold it: it believes
+ * a slot whose version is even and does not move while it reads. The slot that it looks for cannot
+ * move: somebody is reading there.
+ */
+struct mapping {
+    atomic_uint version; /* odd while it changes */
+    atomic_uintptr_t start;
+    atomic_size_t size; /* whole pages; 0: a free slot */
+    atomic_bool failed;
+};
+
+static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_POINTER_LOCK_FREE == 2 &&
+                  ATOMIC_BOOL_LOCK_FREE == 2,
+              "a signal handler uses them");
+
+static struct mapping mappings[MAPPING_COUNT_MAX];
+static atomic_size_t mappings_end;  /* slots from here on were never used */
+static size_t first_free;           /* slots before it are in use; under the lock */
+static atomic_size_t failure_count; /* of all mappings, ever */
+static pthread_mutex_t mappings_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sigaction former_action; /* set once, before the handler can run */
+static size_t page_size;
+
+static struct mapping *find_mapping(uintptr_t touched)
+{
+    size_t end = atomic_load(&mappings_end);
+    for (size_t i = 0; i < end; i++) {
+        struct mapping *m = &mappings[i];
+        unsigned version = atomic_load(&m->version);
+        uintptr_t start = atomic_load(&m->start);
+        size_t size = atomic_load(&m->size);
+        bool covers = touched - start < size; /* also false below the start: it wraps */
+        if (covers && version % 2 == 0 && version == atomic_load(&m->version))
+            return m;
+    }
+    return NULL;
+}
+
+/* POSIX does not list mmap among what a handler may call; on Linux it is the system call alone. */
+static bool put_zeros(void *at, size_t size)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    return mmap(at, size, PROT_READ, flags, -1, 0) != MAP_FAILED;
+}
+
+/* The rest of the file stays readable, unless the kernel cannot split the mapping any further. */
+static bool replace_page(void *touched)
+{
+    struct mapping *m = find_mapping((uintptr_t)touched);
+    if (m == NULL)
+        return false;
+    atomic_store(&m->failed, true); /* before anybody can read a zero */
+    atomic_fetch_add(&failure_count, 1);
+    size_t offset = (uintptr_t)touched - atomic_load(&m->start);
+    return put_zeros((uint8_t *)touched - offset % page_size, page_size) ||
+           put_zeros((uint8_t *)touched - offset, atomic_load(&m->size));
+}
+
+/* As if the handler were not there. */
+static void hand_on(int number, siginfo_t *facts, void *context)
+{
+    if ((former_action.sa_flags & SA_SIGINFO) != 0) {
+        former_action.sa_sigaction(number, facts, context);
+        return;
+    }
+    bool sent = facts->si_code <= 0; /* by a process; a fault cannot be ignored */
+    if (former_action.sa_handler == SIG_IGN && sent)
+        return;
+    if (former_action.sa_handler != SIG_DFL && former_action.sa_handler != SIG_IGN) {
+        former_action.sa_handler(number);
+        return;
+    }
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    (void)sigaction(number, &by_default, NULL);
+    (void)raise(number); /* comes once the handler has returned */
+}
+
+static void on_sigbus(int number, siginfo_t *facts, void *context)
+{
+    int system_code = errno;
+    bool page_lost = facts->si_code == BUS_ADRERR || facts->si_code == BUS_OBJERR ||
+                     facts->si_code == BUS_MCEERR_AR || facts->si_code == BUS_MCEERR_AO;
+    if (!page_lost || !replace_page(facts->si_addr))
+        hand_on(number, facts, context);
+    errno = system_code;
+}
+
+/* Under the lock. The former action is known before the handler may need it. */
+static void install_handler_once(void)
+{
+    if (page_size != 0)
+        return;
+    page_size = (size_t)sysconf(_SC_PAGESIZE);
+    struct sigaction action = {.sa_sigaction = on_sigbus,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGBUS, NULL, &former_action); /* fails for unknown signals only */
+    (void)sigaction(SIGBUS, &action, NULL);
+}
+
+static struct mapping *find_free_slot(void)
+{
+    size_t end = atomic_load(&mappings_end);
+    while (first_free < end && atomic_load(&mappings[first_free].size) != 0)
+        first_free++;
+    if (first_free == MAPPING_COUNT_MAX)
+        return NULL;
+    if (first_free == end)
+        atomic_store(&mappings_end, end + 1);
+    return &mappings[first_free];
+}
+
+static void set_slot(struct mapping *m, uintptr_t start, size_t size)
+{
+    atomic_fetch_add(&m->version, 1);
+    atomic_store(&m->start, start);
+    atomic_store(&m->size, size);
+    atomic_store(&m->failed, false);
+    atomic_fetch_add(&m->version, 1);
+}
+
+static bool add_mapping(const void *at, size_t size)
+{
+    (void)pthread_mutex_lock(&mappings_lock);
+    install_handler_once();
+    struct mapping *m = find_free_slot();
+    if (m != NULL)
+        set_slot(m, (uintptr_t)at, (size + page_size - 1) / page_size * page_size);
+    (void)pthread_mutex_unlock(&mappings_lock);
+    return m != NULL;
+}
+
+static void forget_mapping(const void *at)
+{
+    (void)pthread_mutex_lock(&mappings_lock);
+    struct mapping *m = find_mapping((uintptr_t)at);
+    assert(m != NULL);
+    set_slot(m, 0, 0);
+    first_free = size_min(first_free, (size_t)(m - mappings));
+    (void)pthread_mutex_unlock(&mappings_lock);
+}
+
 static enum err posix_map(struct vfs *v, struct vfs_file *f, struct bytes *ret,
                           struct errinfo *info)
 {
@@ -194,6 +350,10 @@ static enum err posix_map(struct vfs *v, struct vfs_file *f, struct bytes *ret,
     void *at = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, f->fd, 0);
     if (at == MAP_FAILED)
         return fail(info, f->path, "map");
+    if (!add_mapping(at, (size_t)size)) {
+        (void)munmap(at, (size_t)size);
+        return err_set(info, ERR_LIMIT, "%s: map: %d files are mapped", f->path, MAPPING_COUNT_MAX);
+    }
     *ret = bytes_of(at, (size_t)size);
     return ERR_OK;
 }
@@ -203,9 +363,23 @@ static void posix_unmap(struct vfs *v, struct bytes mapped)
     (void)v;
     void *at; /* what mmap gave, without the const */
     memcpy(&at, &mapped.data, sizeof at);
-    if (mapped.len > 0)
-        (void)munmap(at, mapped.len);
+    if (mapped.len == 0)
+        return;
+    forget_mapping(at); /* first: the next mapping may get the same address */
+    (void)munmap(at, mapped.len);
 }
+
+static bool posix_map_failed(struct vfs *v, struct bytes mapped)
+{
+    (void)v;
+    if (atomic_load(&failure_count) == 0 || mapped.len == 0)
+        return false; /* nearly always */
+    struct mapping *m = find_mapping((uintptr_t)mapped.data);
+    assert(m != NULL);
+    return atomic_load(&m->failed);
+}
+
+/* ---- names, folders, devices ---- */
 
 static enum err posix_rename(struct vfs *v, const char *from, const char *to, struct errinfo *info)
 {
@@ -217,6 +391,47 @@ static enum err posix_remove(struct vfs *v, const char *path, struct errinfo *in
 {
     (void)v;
     return unlink(path) == 0 ? ERR_OK : fail(info, path, "remove");
+}
+
+/* What says that only a copy helps: another device, a file system without links or one that keeps
+ * others' files from being linked (EPERM), a file with all the names it may have. */
+static bool links_are_impossible(int system_code)
+{
+    return system_code == EXDEV || system_code == EPERM || system_code == EMLINK ||
+           system_code == EOPNOTSUPP || system_code == ENOSYS;
+}
+
+static enum err posix_link(struct vfs *v, const char *from, const char *to, struct errinfo *info)
+{
+    (void)v;
+    /* A name that is a symbolic link stands for the file: a link of the link would not keep it. */
+    if (linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW) == 0)
+        return ERR_OK;
+    bool impossible = links_are_impossible(errno);
+    enum err rc = fail(info, from, "link");
+    return impossible ? ERR_UNSUPPORTED : rc;
+}
+
+static uint64_t bytes_of_blocks(uint64_t blocks, uint64_t block_size)
+{
+    uint64_t bytes;
+    return __builtin_mul_overflow(blocks, block_size, &bytes) ? UINT64_MAX : bytes;
+}
+
+static enum err posix_space(struct vfs *v, const char *path, uint64_t *ret_free,
+                            uint64_t *ret_total, struct errinfo *info)
+{
+    (void)v;
+    struct statvfs facts;
+    int rc;
+    do
+        rc = statvfs(path, &facts);
+    while (rc != 0 && errno == EINTR);
+    if (rc != 0)
+        return fail(info, path, "measure space");
+    *ret_free = bytes_of_blocks(facts.f_bavail, facts.f_frsize);
+    *ret_total = bytes_of_blocks(facts.f_blocks, facts.f_frsize);
+    return ERR_OK;
 }
 
 static enum err posix_make_dir(struct vfs *v, const char *path, struct errinfo *info)
@@ -338,8 +553,9 @@ static struct vfs table = {
     .unmap = posix_unmap,       .rename = posix_rename,
     .remove = posix_remove,     .make_dir = posix_make_dir,
     .sync_dir = posix_sync_dir, .list = posix_list,
+    .link = posix_link,         .space = posix_space,
     .lock = posix_lock,         .lock_shared = posix_lock_shared,
-    .unlock = posix_close,
+    .unlock = posix_close,      .map_failed = posix_map_failed,
 };
 
 struct vfs *vfs_posix(void)

@@ -68,6 +68,7 @@ Test(mem, an_account_says_busy_or_limit_and_gives_all_back)
     mem_account_init(&b, &budget, 5000);
     cr_assert_eq(mem_account_reserve(&a, 700), ERR_OK);
     cr_assert_eq(mem_account_reserve(&a, 101), ERR_LIMIT, "its own ceiling");
+    cr_assert_eq(mem_account_left(&a), 100, "its own ceiling");
     cr_assert_eq(mem_account_reserve(&a, SIZE_MAX), ERR_LIMIT);
     cr_assert_eq(mem_account_reserve(&b, 301), ERR_BUSY, "the budget's room");
     cr_assert_eq(mem_account_reserve(&b, 1001), ERR_LIMIT, "more than there ever is");
@@ -80,6 +81,7 @@ Test(mem, an_account_says_busy_or_limit_and_gives_all_back)
     cr_assert_eq(a.held, 50);
     cr_assert_eq(b.held, 450);
     cr_assert_eq(budget.used, 500);
+    cr_assert_eq(mem_account_left(&a), 500, "the budget's room");
     mem_account_close(&a);
     mem_account_close(&b);
     mem_account_close(&b);
@@ -88,6 +90,7 @@ Test(mem, an_account_says_busy_or_limit_and_gives_all_back)
 
     struct mem_account alone;
     mem_account_init(&alone, NULL, 10);
+    cr_assert_eq(mem_account_left(&alone), 10);
     cr_assert_eq(mem_account_reserve(&alone, 10), ERR_OK);
     cr_assert_eq(mem_account_reserve(&alone, 1), ERR_LIMIT);
     mem_account_close(&alone);

@@ -39,6 +39,6 @@ ban "numbers are converted with checks (base/bytes.h, base/decimal.h)" \
 ban "no parser with hidden state" 'strtok|strtok_r'
 ban "no hidden state, not safe among threads" 'localtime|gmtime|ctime|asctime|rand|srand|strerror|setlocale|getpwnam'
 ban "processes are not started through a shell" 'system|popen'
-ban "files only through storage/vfs.h" 'fopen|open|openat|fsync|fdatasync|unlink|rename|mkdir|opendir|mmap' \
+ban "files only through storage/vfs.h" 'fopen|open|openat|fsync|fdatasync|unlink|rename|link|linkat|mkdir|opendir|mmap|statvfs' \
     storage/vfs_posix.c
 exit $broken

@@ -41,6 +41,7 @@ deny "includes are spelled from the repository root" '\.\.?/' $(files base stora
 deny "only api knows sockets" '(uv\.h|llhttp\.h|sys/socket\.h|netinet/|arpa/inet\.h|netdb\.h)' $(files base storage engine)
 deny "blocks are compressed in storage/page.c" 'lz4' $(files base engine api) \
     $(files storage -- 'storage/page.c')
+deny "segments are compressed in storage/squeeze.c" 'zstd' $(files base) $(files storage -- 'storage/squeeze.c')
 deny "only storage/bitmap.c knows roaring" 'roaring' $(files base engine api) $(files storage -- 'storage/bitmap.c')
 deny "xxhash has a door: base/hash.c" 'xxhash' $(files base storage engine api -- 'base/hash.c')
 deny "file calls live in storage/vfs_posix.c" '(fcntl\.h|sys/stat\.h|sys/mman\.h|dirent\.h)' \

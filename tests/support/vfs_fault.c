@@ -81,6 +81,11 @@ static void fault_unmap(struct vfs *v, struct bytes mapped)
     fault_of(v)->inner->unmap(fault_of(v)->inner, mapped);
 }
 
+static bool fault_map_failed(struct vfs *v, struct bytes mapped)
+{
+    return fault_of(v)->inner->map_failed(fault_of(v)->inner, mapped);
+}
+
 static enum err fault_rename(struct vfs *v, const char *from, const char *to, struct errinfo *info)
 {
     return INNER(v, rename, from, to, info);
@@ -89,6 +94,17 @@ static enum err fault_rename(struct vfs *v, const char *from, const char *to, st
 static enum err fault_remove(struct vfs *v, const char *path, struct errinfo *info)
 {
     return INNER(v, remove, path, info);
+}
+
+static enum err fault_link(struct vfs *v, const char *from, const char *to, struct errinfo *info)
+{
+    return INNER(v, link, from, to, info);
+}
+
+static enum err fault_space(struct vfs *v, const char *path, uint64_t *ret_free,
+                            uint64_t *ret_total, struct errinfo *info)
+{
+    return INNER(v, space, path, ret_free, ret_total, info);
 }
 
 static enum err fault_make_dir(struct vfs *v, const char *path, struct errinfo *info)
@@ -137,8 +153,11 @@ void vfs_fault_init(struct vfs_fault *f, struct vfs *inner, unsigned nth, enum e
                           .sync = fault_sync,
                           .map = fault_map,
                           .unmap = fault_unmap,
+                          .map_failed = fault_map_failed,
                           .rename = fault_rename,
                           .remove = fault_remove,
+                          .link = fault_link,
+                          .space = fault_space,
                           .make_dir = fault_make_dir,
                           .sync_dir = fault_sync_dir,
                           .list = fault_list,

@@ -27,6 +27,7 @@ struct inode {
     unsigned holds; /* names and open files */
     bool locked;
     unsigned shared_by;
+    uint64_t counted_in; /* the round of used_space that saw it last */
 };
 
 struct name {
@@ -46,6 +47,8 @@ struct vfs_mem {
     struct name *names;
     size_t name_count;
     uint64_t space;
+    uint64_t round;
+    bool maps_failed;
     pthread_mutex_t lock;
 };
 
@@ -149,11 +152,18 @@ static struct name *need_name(struct vfs_mem *m, const char *path)
     return n;
 }
 
-static uint64_t used_space(const struct vfs_mem *m)
+/* A file with several names counts once. */
+static uint64_t used_space(struct vfs_mem *m)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < m->name_count; i++)
-        sum += m->names[i].live == NULL ? 0 : m->names[i].live->live.len;
+    m->round++;
+    for (size_t i = 0; i < m->name_count; i++) {
+        struct inode *file = m->names[i].live;
+        if (file == NULL || file->counted_in == m->round)
+            continue;
+        file->counted_in = m->round;
+        sum += file->live.len;
+    }
     return sum;
 }
 
@@ -285,6 +295,14 @@ static void mem_unmap(struct vfs *v, struct bytes mapped)
     free((void *)(uintptr_t)mapped.data);
 }
 
+static bool mem_map_failed(struct vfs *v, struct bytes mapped)
+{
+    bool failed;
+    (void)mapped;
+    LOCKED(mem_of(v), failed = mem_of(v)->maps_failed);
+    return failed;
+}
+
 static enum err rename_locked(struct vfs_mem *m, const char *from, const char *to,
                               struct errinfo *info)
 {
@@ -321,6 +339,41 @@ static enum err mem_remove(struct vfs *v, const char *path, struct errinfo *info
     enum err rc;
     LOCKED(mem_of(v), rc = remove_locked(mem_of(v), path, info));
     return rc;
+}
+
+static enum err link_locked(struct vfs_mem *m, const char *from, const char *to,
+                            struct errinfo *info)
+{
+    const struct name *a = find_name(m, from);
+    const struct name *b = find_name(m, to);
+    if (a == NULL || a->live == NULL)
+        return err_set(info, ERR_NOTFOUND, "%s: not found", from);
+    if (b != NULL && b->live != NULL)
+        return err_set(info, ERR_IO, "%s: exists", to);
+    struct inode *shared = a->live;
+    hold(&need_name(m, to)->live, shared);
+    return ERR_OK;
+}
+
+static enum err mem_link(struct vfs *v, const char *from, const char *to, struct errinfo *info)
+{
+    enum err rc;
+    LOCKED(mem_of(v), rc = link_locked(mem_of(v), from, to, info));
+    return rc;
+}
+
+static enum err mem_space(struct vfs *v, const char *path, uint64_t *ret_free, uint64_t *ret_total,
+                          struct errinfo *info)
+{
+    struct vfs_mem *m = mem_of(v);
+    (void)path;
+    (void)info;
+    pthread_mutex_lock(&m->lock);
+    uint64_t used = used_space(m);
+    *ret_total = m->space != 0 ? m->space : VFS_MEM_SIZE;
+    *ret_free = used < *ret_total ? *ret_total - used : 0;
+    pthread_mutex_unlock(&m->lock);
+    return ERR_OK;
 }
 
 static enum err mem_make_dir(struct vfs *v, const char *path, struct errinfo *info)
@@ -427,8 +480,11 @@ struct vfs_mem *vfs_mem_create(void)
                           .sync = mem_sync,
                           .map = mem_map,
                           .unmap = mem_unmap,
+                          .map_failed = mem_map_failed,
                           .rename = mem_rename,
                           .remove = mem_remove,
+                          .link = mem_link,
+                          .space = mem_space,
                           .make_dir = mem_make_dir,
                           .sync_dir = mem_sync_dir,
                           .list = mem_list,
@@ -533,4 +589,9 @@ size_t vfs_mem_file_count(struct vfs_mem *m)
 void vfs_mem_set_space(struct vfs_mem *m, uint64_t bytes)
 {
     m->space = bytes;
+}
+
+void vfs_mem_set_maps_failed(struct vfs_mem *m, bool failed)
+{
+    LOCKED(m, m->maps_failed = failed);
 }

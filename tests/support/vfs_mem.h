@@ -13,6 +13,8 @@
 #include "storage/vfs.h"
 #include "tests/support/rng.h"
 
+#define VFS_MEM_SIZE (UINT64_C(1) << 40)
+
 struct vfs_mem;
 
 struct vfs_mem *vfs_mem_create(void);
@@ -29,7 +31,10 @@ void vfs_mem_put(struct vfs_mem *m, const char *path, struct bytes content);
 /* The bytes of a file until the next change; {0} when there is none. */
 struct bytes vfs_mem_get(struct vfs_mem *m, const char *path);
 size_t vfs_mem_file_count(struct vfs_mem *m);
-/* Bytes all files together may take before appends give ERR_NOSPACE; 0: no limit. */
+/* Bytes all files together may take before appends give ERR_NOSPACE, and the size of the device;
+ * 0: no limit, and the device has VFS_MEM_SIZE. */
 void vfs_mem_set_space(struct vfs_mem *m, uint64_t bytes);
+/* What map_failed says of every mapping; false at first. */
+void vfs_mem_set_maps_failed(struct vfs_mem *m, bool failed);
 
 #endif
