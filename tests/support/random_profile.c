@@ -1,6 +1,7 @@
 #include "tests/support/random_profile.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static uint32_t *u32s(struct rng *rng, struct arena *arena, size_t count, uint64_t below)
 {
@@ -181,6 +182,33 @@ void random_profile(struct rng *rng, struct arena *arena, size_t size, struct pr
     fill_stacks(rng, arena, (size_t)rng_below(rng, size * 2 + 1), ret);
     fill_threads(rng, arena, 1 + (size_t)rng_below(rng, 6), ret);
     fill_samples(rng, arena, rng_chance(rng, 10) ? 0 : (size_t)rng_below(rng, size * 4 + 1), ret);
+}
+
+static void clamp(const uint32_t *values, size_t count, size_t limit)
+{
+    uint32_t *writable = (uint32_t *)(uintptr_t)values;
+    for (size_t i = 0; i < count; i++)
+        writable[i] %= (uint32_t)limit;
+}
+
+static int compare_u64(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+void random_sound_profile(struct rng *rng, struct arena *arena, size_t size, struct profile *ret)
+{
+    do
+        random_profile(rng, arena, size, ret);
+    while (ret->frame_list_count == 0 || ret->node_count == 0 || ret->stack_count == 0);
+    clamp(ret->node_frame, ret->node_count, ret->frame_list_count);
+    clamp(ret->sample_stack, ret->sample_count, ret->stack_count);
+    /* positive doubles are in the order of their bits; a wild time may be below zero */
+    uint64_t *time = (uint64_t *)(uintptr_t)ret->sample_time;
+    for (size_t i = 0; i < ret->sample_count; i++)
+        time[i] &= INT64_MAX;
+    qsort(time, ret->sample_count, sizeof *time, compare_u64);
 }
 
 /* ---- equal ---- */
