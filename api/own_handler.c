@@ -27,7 +27,7 @@ struct asking {
 /* Pin a snapshot; false when the response holds the refusal. */
 static bool asking_pin(struct asking *a)
 {
-    a->snap = snapshot_acquire(a->c->app->store);
+    a->snap = snapshot_acquire(a->c->app->store, a->c->account);
     if (a->snap != NULL)
         return true;
     (void)err_set(&a->info, ERR_NOMEM, "snapshot: %s", err_text(ERR_NOMEM));
@@ -90,16 +90,16 @@ static void put_uuid(struct json_writer *w, const char *key, struct uuid id)
         json_uuid(w, id);
 }
 
-static void put_tags(struct json_writer *w, const struct snapshot *snap, const struct row *facts)
+static void put_tags(struct json_writer *w, const struct row *facts)
 {
-    own_json_text(w, "platform", snapshot_string(snap, facts->platform));
-    own_json_text(w, "environment", snapshot_string(snap, facts->environment));
-    own_json_text(w, "release", snapshot_string(snap, facts->release));
-    own_json_text(w, "dist", snapshot_string(snap, facts->dist));
+    own_json_text(w, "platform", facts->platform);
+    own_json_text(w, "environment", facts->environment);
+    own_json_text(w, "release", facts->release);
+    own_json_text(w, "dist", facts->dist);
     json_key(w, "sdk");
     json_begin_object(w);
-    own_json_text(w, "name", snapshot_string(snap, facts->sdk_name));
-    own_json_text(w, "version", snapshot_string(snap, facts->sdk_version));
+    own_json_text(w, "name", facts->sdk_name);
+    own_json_text(w, "version", facts->sdk_version);
     json_end_object(w);
 }
 
@@ -148,7 +148,7 @@ void handle_projects(struct handler_context *c, const struct http_request *q,
 struct profiler_row {
     struct uuid profiler_id;
     struct coverage coverage;
-    struct row last; /* the chunk with the latest end */
+    struct row last; /* the chunk with the latest end; its texts are "" when it cannot be read */
 };
 
 struct profiler_rows {
@@ -160,6 +160,26 @@ struct profiler_rows {
 };
 
 #define UNITE_AFTER 65536 /* spans added before they are united again: 1 MiB */
+
+/* What its chunks cover, and the facts of the last one. */
+static enum err profiler_read(struct asking *a, struct selection *s, struct profiler_rows *p,
+                              struct profiler_row *ret)
+{
+    struct selection_row *last = NULL;
+    bool known;
+
+    for (size_t i = 0; i < s->row_count; i++) {
+        struct selection_row *row = &s->rows[i];
+        if (last == NULL || row->end_ns >= last->end_ns)
+            last = row;
+        TRY(span_list_add(&p->covered, (struct span_ns){row->start_ns, row->end_ns}, a->c->arena));
+    }
+    ret->last = (struct row){0};
+    if (last != NULL)
+        TRY(selection_describe(s, last, &ret->last, &known, &a->info));
+    ret->coverage = s->coverage;
+    return ERR_OK;
+}
 
 /* Each profiler is looked at alone, in memory that is used again: there may be many. */
 static enum err profiler_look(struct asking *a, struct uuid id, struct profiler_rows *p,
@@ -175,15 +195,9 @@ static enum err profiler_look(struct asking *a, struct uuid id, struct profiler_
     enum err rc = selection_make(a->snap, &request, &scratch, &s, &a->info);
     if (rc == ERR_OK)
         rc = selection_survey(s, &a->info);
-    if (rc == ERR_OK) {
-        *ret = (struct profiler_row){.profiler_id = id, .coverage = s->coverage};
-        for (size_t i = 0; i < s->row_count && rc == ERR_OK; i++) {
-            struct span_ns span = {s->rows[i].start_ns, s->rows[i].end_ns};
-            if (i == 0 || s->rows[i].end_ns >= ret->last.end_ns)
-                snapshot_row(a->snap, s->rows[i].id, &ret->last);
-            rc = span_list_add(&p->covered, span, a->c->arena);
-        }
-    }
+    ret->profiler_id = id;
+    if (rc == ERR_OK)
+        rc = profiler_read(a, s, p, ret);
     selection_destroy(s);
     arena_close(&scratch);
     return rc;
@@ -201,6 +215,10 @@ static void coverage_sum(struct coverage *sum, const struct coverage *c)
     sum->effective_hz = sum->total_ns == 0 ? 0 : weighing / (double)sum->total_ns;
     if (c->threads > sum->threads)
         sum->threads = c->threads;
+    for (size_t i = 0; i < c->left_out_count; i++)
+        coverage_leave_out(sum, c->left_out[i].what, c->left_out[i].reason, c->left_out[i].count);
+    if (!c->any)
+        return;
     if (!sum->any || c->first_ns < sum->first_ns)
         sum->first_ns = c->first_ns;
     if (!sum->any || c->last_ns > sum->last_ns)
@@ -260,9 +278,9 @@ static enum err profilers_find(struct asking *a, struct profiler_rows *p)
         if (handler_canceled(a->c))
             return ERR_CANCELED;
         TRY(profiler_look(a, list[i].profiler_id, p, row));
-        if (row->coverage.chunks_found == 0)
-            continue;
         coverage_sum(&p->coverage, &row->coverage);
+        if (!row->coverage.any) /* no chunk, or none of which more is known */
+            continue;
         p->count++;
         if (p->covered.count - p->united > UNITE_AFTER) {
             TRY(span_list_unite(&p->covered, a->c->account));
@@ -273,8 +291,7 @@ static enum err profilers_find(struct asking *a, struct profiler_rows *p)
     return profilers_gaps(a, p);
 }
 
-static void put_profiler(struct json_writer *w, const struct snapshot *snap,
-                         const struct profiler_row *row)
+static void put_profiler(struct json_writer *w, const struct profiler_row *row)
 {
     json_begin_object(w);
     put_uuid(w, "profiler_id", row->profiler_id);
@@ -285,7 +302,7 @@ static void put_profiler(struct json_writer *w, const struct snapshot *snap,
     own_json_u64(w, "threads", row->coverage.threads);
     json_key(w, "effective_hz");
     json_double(w, row->coverage.effective_hz);
-    put_tags(w, snap, &row->last);
+    put_tags(w, &row->last);
     json_end_object(w);
 }
 
@@ -307,7 +324,7 @@ void handle_profilers(struct handler_context *c, const struct http_request *q,
         json_key(&w, "profilers");
         json_begin_array(&w);
         for (size_t i = 0; i < shown; i++)
-            put_profiler(&w, a.snap, &p.rows[i]);
+            put_profiler(&w, &p.rows[i]);
         json_end_array(&w);
         own_json_coverage(&w, &p.coverage);
         json_end_object(&w);
@@ -318,7 +335,7 @@ void handle_profilers(struct handler_context *c, const struct http_request *q,
     asking_end(&a, rc);
 }
 
-static void put_chunk(struct json_writer *w, const struct snapshot *snap, const struct row *facts)
+static void put_chunk(struct json_writer *w, const struct row *facts)
 {
     json_begin_object(w);
     put_uuid(w, "chunk_id", facts->id);
@@ -327,10 +344,23 @@ static void put_chunk(struct json_writer *w, const struct snapshot *snap, const 
     own_json_time(w, "end", facts->end_ns);
     own_json_u64(w, "samples", facts->sample_count);
     own_json_u64(w, "threads", facts->thread_count);
-    put_tags(w, snap, facts);
+    put_tags(w, facts);
     own_json_time(w, "received", facts->received_ns);
     own_json_u64(w, "size", facts->block_size);
     json_end_object(w);
+}
+
+/* The first `count` rows of the selection, without those that cannot be read. */
+static enum err put_chunks(struct asking *a, struct json_writer *w, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct row facts;
+        bool known;
+        TRY(selection_describe(a->selection, &a->selection->rows[i], &facts, &known, &a->info));
+        if (known)
+            put_chunk(w, &facts);
+    }
+    return ERR_OK;
 }
 
 void handle_chunks(struct handler_context *c, const struct http_request *q, struct http_response *r)
@@ -354,15 +384,12 @@ void handle_chunks(struct handler_context *c, const struct http_request *q, stru
         json_begin_object(&w);
         json_key(&w, "chunks");
         json_begin_array(&w);
-        for (size_t i = 0; i < shown; i++) {
-            struct row facts;
-            snapshot_row(a.snap, a.selection->rows[i].id, &facts);
-            put_chunk(&w, a.snap, &facts);
-        }
+        rc = put_chunks(&a, &w, shown);
         json_end_array(&w);
         own_json_coverage(&w, &a.selection->coverage);
         json_end_object(&w);
-        rc = answer_check(&a);
+        if (rc == ERR_OK)
+            rc = answer_check(&a);
     }
     asking_end(&a, rc);
 }
@@ -382,19 +409,21 @@ static void put_example(struct json_writer *w, const struct transaction_example 
 }
 
 /* Of profiles and links: no block is read, so nothing is known of samples. */
-static struct coverage transactions_coverage(const struct transaction_group *list, size_t count)
+static struct coverage transactions_coverage(const struct transaction_list *list)
 {
     struct coverage c = {0};
 
-    for (size_t i = 0; i < count; i++) {
-        c.profiles_found += list[i].profile_count;
-        if (!c.any || list[i].first_ns < c.first_ns)
-            c.first_ns = list[i].first_ns;
-        if (!c.any || list[i].last_ns > c.last_ns)
-            c.last_ns = list[i].last_ns;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct transaction_group *g = &list->groups[i];
+        c.profiles_used += g->profile_count;
+        if (!c.any || g->first_ns < c.first_ns)
+            c.first_ns = g->first_ns;
+        if (!c.any || g->last_ns > c.last_ns)
+            c.last_ns = g->last_ns;
         c.any = true;
     }
-    c.profiles_used = c.profiles_found;
+    c.profiles_found = c.profiles_used + list->profiles_unreadable;
+    coverage_leave_out(&c, "profiles", "unreadable", list->profiles_unreadable);
     return c;
 }
 
@@ -402,33 +431,33 @@ void handle_transactions(struct handler_context *c, const struct http_request *q
                          struct http_response *r)
 {
     struct asking a;
-    struct transaction_group *list = NULL;
-    size_t count = 0;
+    struct transaction_list list = {0};
 
     if (!asking_begin(&a, c, q, r, QUERY_SELECTION | QUERY_LIMIT, QUERY_TOP_DEFAULT))
         return;
-    enum err rc = transactions_list(a.snap, &a.params.selection, c->canceled, c->arena, &list,
-                                    &count, &a.info);
+    enum err rc =
+        transactions_list(a.snap, &a.params.selection, c->canceled, c->arena, &list, &a.info);
     if (rc == ERR_OK) {
-        size_t shown = count < a.params.limit ? count : a.params.limit;
-        struct coverage coverage = transactions_coverage(list, count);
+        size_t shown = list.count < a.params.limit ? list.count : a.params.limit;
+        struct coverage coverage = transactions_coverage(&list);
         struct json_writer w = answer_json(r);
-        coverage_leave_out(&coverage, "transactions", "limit", count - shown);
+        coverage_leave_out(&coverage, "transactions", "limit", list.count - shown);
         json_begin_object(&w);
         json_key(&w, "transactions");
         json_begin_array(&w);
         for (size_t i = 0; i < shown; i++) {
+            const struct transaction_group *g = &list.groups[i];
             json_begin_object(&w);
             json_key(&w, "transaction");
-            json_string(&w, list[i].name);
-            own_json_u64(&w, "profiles", list[i].profile_count);
-            own_json_u64(&w, "links", list[i].link_count);
-            own_json_time(&w, "first", list[i].first_ns);
-            own_json_time(&w, "last", list[i].last_ns);
+            json_string(&w, g->name);
+            own_json_u64(&w, "profiles", g->profile_count);
+            own_json_u64(&w, "links", g->link_count);
+            own_json_time(&w, "first", g->first_ns);
+            own_json_time(&w, "last", g->last_ns);
             json_key(&w, "examples");
             json_begin_array(&w);
-            for (size_t e = 0; e < list[i].example_count; e++)
-                put_example(&w, &list[i].examples[e]);
+            for (size_t e = 0; e < g->example_count; e++)
+                put_example(&w, &g->examples[e]);
             json_end_array(&w);
             json_end_object(&w);
         }
@@ -632,13 +661,13 @@ static enum err profile_find(struct asking *a, struct uuid id, row_id *ret)
     size_t count = 0;
     uint64_t project_id = a->params.selection.project_id;
 
-    if (snapshot_find_profile(a->snap, project_id, id, ret))
-        return ERR_OK;
+    enum err rc = snapshot_find_profile(a->snap, project_id, id, ret);
+    if (rc != ERR_NOTFOUND)
+        return rc;
     TRY(snapshot_list_profilers(a->snap, project_id, a->c->arena, &list, &count));
-    for (size_t i = 0; i < count; i++)
-        if (snapshot_find_chunk(a->snap, project_id, list[i].profiler_id, id, ret))
-            return ERR_OK;
-    return ERR_NOTFOUND;
+    for (size_t i = 0; i < count && rc == ERR_NOTFOUND; i++)
+        rc = snapshot_find_chunk(a->snap, project_id, list[i].profiler_id, id, ret);
+    return rc;
 }
 
 static void put_threads(struct json_writer *w, const struct profile *p, const uint64_t *samples)
@@ -707,8 +736,8 @@ static void put_links(struct json_writer *w, const struct row *facts)
     json_text(w, text);
 }
 
-static void put_profile(struct json_writer *w, const struct snapshot *snap, const struct row *facts,
-                        const struct profile *p, const uint64_t *samples)
+static void put_profile(struct json_writer *w, const struct row *facts, const struct profile *p,
+                        const uint64_t *samples)
 {
     bool chunk = facts->kind == PROFILE_CHUNK;
 
@@ -725,7 +754,7 @@ static void put_profile(struct json_writer *w, const struct snapshot *snap, cons
     own_json_time(w, "received", facts->received_ns);
     own_json_u64(w, "samples", facts->sample_count);
     put_threads(w, p, samples);
-    put_tags(w, snap, facts);
+    put_tags(w, facts);
     put_transaction(w, p);
     own_json_u64(w, "size", facts->block_size);
     put_links(w, facts);
@@ -746,9 +775,11 @@ static enum err profile_answer(struct asking *a, row_id id)
     memset(samples, 0, p.thread_count * sizeof(*samples));
     for (size_t i = 0; i < p.sample_count; i++)
         samples[p.sample_thread[i]]++;
-    snapshot_row(a->snap, id, &facts);
+    enum err rc = snapshot_row(a->snap, id, &facts);
+    if (rc != ERR_OK)
+        return err_set(&a->info, rc, "profile: %s", err_text(rc));
     struct json_writer w = answer_json(a->r);
-    put_profile(&w, a->snap, &facts, &p, samples);
+    put_profile(&w, &facts, &p, samples);
     return answer_check(a);
 }
 

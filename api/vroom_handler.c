@@ -68,14 +68,6 @@ static enum err answer_row(struct handler_context *c, const struct snapshot *sna
     return ERR_OK;
 }
 
-/* Another organization's document is not there. */
-static bool is_of_organization(const struct snapshot *snap, row_id row, uint64_t organization_id)
-{
-    struct row facts;
-    snapshot_row(snap, row, &facts);
-    return facts.organization_id == organization_id;
-}
-
 /* ---- routes ---- */
 
 struct wanted {
@@ -91,27 +83,41 @@ static bool parse_owner(const struct http_request *q, struct wanted *ret)
            bytes_to_u64(q->path_param[1], &ret->project_id);
 }
 
+/* Another organization's document is not there. */
+static enum err find_row(const struct snapshot *snap, const struct wanted *wanted,
+                         enum profile_kind kind, row_id *ret)
+{
+    struct row facts;
+    row_id row;
+    if (kind == PROFILE_CHUNK)
+        TRY(snapshot_find_chunk(snap, wanted->project_id, wanted->profiler_id, wanted->id, &row));
+    else
+        TRY(snapshot_find_profile(snap, wanted->project_id, wanted->id, &row));
+    TRY(snapshot_row(snap, row, &facts));
+    if (facts.organization_id != wanted->organization_id)
+        return ERR_NOTFOUND;
+    *ret = row;
+    return ERR_OK;
+}
+
 static void answer(struct handler_context *c, const struct wanted *wanted, enum profile_kind kind,
                    struct http_response *r)
 {
-    struct snapshot *snap = snapshot_acquire(c->app->store);
+    struct snapshot *snap = snapshot_acquire(c->app->store, c->account);
     struct errinfo info = {0};
     row_id row;
     if (snap == NULL) {
         refuse_failure(r, ERR_NOMEM, &info);
         return;
     }
-    bool found =
-        kind == PROFILE_CHUNK
-            ? snapshot_find_chunk(snap, wanted->project_id, wanted->profiler_id, wanted->id, &row)
-            : snapshot_find_profile(snap, wanted->project_id, wanted->id, &row);
-    if (!found || !is_of_organization(snap, row, wanted->organization_id)) {
+    enum err rc = find_row(snap, wanted, kind, &row);
+    bool found = rc != ERR_NOTFOUND;
+    if (rc == ERR_OK)
+        rc = answer_row(c, snap, row, r, &info);
+    if (!found)
         refuse(r, 404);
-    } else {
-        enum err rc = answer_row(c, snap, row, r, &info);
-        if (rc != ERR_OK)
-            refuse_failure(r, rc, &info);
-    }
+    else if (rc != ERR_OK)
+        refuse_failure(r, rc, &info);
     snapshot_release(snap); /* the document's columns are in the arena */
 }
 

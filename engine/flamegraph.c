@@ -5,6 +5,8 @@
  *    path remembers where it led; from then on a sample costs one addition. So a profile costs
  *    O(samples + distinct stack nodes), not samples times depth. Profiles that no window cuts come
  *    thread by thread, and a run of equal stacks is one addition.
+ *    Rows of sealed segments that no window cuts come as stored sums: (thread, node, weight), many
+ *    rows at once; a node of the segment is looked up once, its path above it too.
  * 2. Arrange. Nodes are bucketed by the rank of their frame's identity, then handed to their
  *    parents in that order, which sorts all lists of children in linear time; a walk breadth-first
  *    numbers them; one sweep from the back adds totals up.
@@ -33,12 +35,22 @@ struct acc_tree {
     uint64_t sum_samples;
 };
 
+/* What is known of the part whose trees come; another part has other numbers. */
+struct tree_part {
+    bool any;
+    uint32_t part;
+    struct id_map nodes;  /* (tree, node of the part) -> accumulator node */
+    struct id_map frames; /* frame of the part -> accumulator frame */
+    struct buffer path;   /* u32, nodes on the way up */
+};
+
 struct accumulator {
     bool separate;
     struct buffer nodes;      /* struct acc_node */
     struct buffer node_slots; /* u32 node + 1, 0 free; power of two many */
     struct frame_table frames;
     struct buffer trees; /* struct acc_tree */
+    struct tree_part part;
 };
 
 /* What is known of the profile being added; all of it is scratch. */
@@ -312,6 +324,155 @@ static enum err on_part(void *self, const struct selection_part *part, struct er
     return ERR_OK;
 }
 
+/* ---- trees that are summed already ---- */
+
+struct adding_tree {
+    struct accumulator *acc;
+    struct tree_part *known;
+    const struct selection_tree *from;
+    struct errinfo *info;
+};
+
+static uint64_t node_key(uint32_t tree, uint32_t node)
+{
+    return (uint64_t)tree << 32 | node;
+}
+
+/* The frame as one of a profile that has nothing else. */
+static enum err add_stored_frame(struct adding_tree *a, uint32_t frame, uint32_t *ret)
+{
+    enum { FRAME_TEXTS = 9 };
+    struct segment_frame stored;
+    TRY(tree_frame(a->from->snapshot, a->from->part, frame, &stored, a->info));
+    const uint32_t ids[FRAME_TEXTS] = {
+        stored.frame.function,         stored.frame.module,   stored.frame.package,
+        stored.frame.filename,         stored.frame.abs_path, stored.frame.platform,
+        stored.frame.instruction_addr, stored.frame.rest,     stored.document_platform};
+    struct bytes texts[FRAME_TEXTS + 1] = {BYTES("")};
+    uint32_t local[FRAME_TEXTS];
+    for (uint32_t i = 0; i < FRAME_TEXTS; i++) {
+        local[i] = ids[i] == 0 ? 0 : i + 1;
+        TRY(tree_text(a->from->snapshot, a->from->part, ids[i], &texts[i + 1], a->info));
+    }
+    struct profile_frame f = {.function = local[0],
+                              .module = local[1],
+                              .package = local[2],
+                              .filename = local[3],
+                              .abs_path = local[4],
+                              .platform = local[5],
+                              .instruction_addr = local[6],
+                              .rest = local[7],
+                              .line = stored.frame.line,
+                              .column = stored.frame.column,
+                              .in_app = stored.frame.in_app};
+    struct profile p = {.strings = texts, .string_count = FRAME_TEXTS + 1, .platform = local[8]};
+    return frame_table_add(&a->acc->frames, &p, &f, ret);
+}
+
+static enum err find_stored_frame(struct adding_tree *a, uint32_t frame, uint32_t *ret)
+{
+    if (id_map_find(&a->known->frames, frame, ret))
+        return ERR_OK;
+    TRY(add_stored_frame(a, frame, ret));
+    return id_map_put(&a->known->frames, frame, *ret);
+}
+
+/* Nodes above `node` that are not known yet, itself first. */
+static enum err find_path(struct adding_tree *a, uint32_t tree, uint32_t node, uint32_t *ret_known)
+{
+    struct buffer *path = &a->known->path;
+    uint32_t frame;
+    buffer_clear(path);
+    *ret_known = ROOT_FLAG | tree;
+    while (node != PROFILE_NONE &&
+           !id_map_find(&a->known->nodes, node_key(tree, node), ret_known)) {
+        *ret_known = ROOT_FLAG | tree;
+        buffer_put_u32(path, node);
+        TRY(tree_node(a->from->snapshot, a->from->part, node, &node, &frame, a->info));
+    }
+    return path->failed;
+}
+
+/* Where a node of the part leads. */
+static enum err resolve_stored(struct adding_tree *a, uint32_t tree, uint32_t node, uint32_t *ret)
+{
+    uint32_t above;
+    TRY(find_path(a, tree, node, &above));
+    const uint32_t *path = u32_of(&a->known->path);
+    for (size_t i = u32_count(&a->known->path); i-- > 0;) {
+        uint32_t parent;
+        uint32_t frame;
+        uint32_t found = 0;
+        TRY(tree_node(a->from->snapshot, a->from->part, path[i], &parent, &frame, a->info));
+        TRY(find_stored_frame(a, frame, &frame));
+        TRY(acc_find_node(a->acc, above, frame, &found));
+        if (found >= ROOT_FLAG)
+            return ERR_LIMIT;
+        TRY(id_map_put(&a->known->nodes, node_key(tree, path[i]), found));
+        above = found;
+    }
+    *ret = above;
+    return ERR_OK;
+}
+
+static enum err add_weight(struct adding_tree *a, uint32_t tree, const struct node_weight *w)
+{
+    struct acc_tree *sums = &acc_trees(a->acc)[tree];
+    uint32_t node;
+    sums->sum_ns += w->ns;
+    sums->sum_samples += w->samples;
+    if (w->node == PROFILE_NONE) {
+        sums->idle_ns += w->ns;
+        sums->idle_samples += w->samples;
+        return ERR_OK;
+    }
+    if (!id_map_find(&a->known->nodes, node_key(tree, w->node), &node))
+        TRY(resolve_stored(a, tree, w->node, &node));
+    acc_nodes(a->acc)[node].self_ns += w->ns;
+    acc_nodes(a->acc)[node].self_samples += w->samples;
+    return ERR_OK;
+}
+
+static enum err add_weights(struct adding_tree *a)
+{
+    const struct block_sum *sum = &a->from->sum->sum;
+    uint32_t tree = 0;
+    for (size_t i = 0; i < sum->count; i++) {
+        const struct node_weight *w = &sum->weights[i];
+        if (a->acc->separate && (i == 0 || w->thread != w[-1].thread)) {
+            if (!id_map_find(a->from->thread_numbers, w->thread, &tree))
+                return ERR_CORRUPT;
+            TRY(acc_reserve_trees(a->acc, (size_t)tree + 1));
+        }
+        TRY(add_weight(a, tree, w));
+    }
+    return ERR_OK;
+}
+
+static void begin_part(struct tree_part *known, uint32_t part)
+{
+    if (known->any && known->part == part)
+        return;
+    id_map_clear(&known->nodes);
+    id_map_clear(&known->frames);
+    known->any = true;
+    known->part = part;
+}
+
+static enum err on_tree(void *self, const struct selection_tree *tree, struct errinfo *info)
+{
+    struct accumulator *acc = self;
+    struct errinfo reason = {{0}};
+    struct adding_tree a = {.acc = acc, .known = &acc->part, .from = tree, .info = &reason};
+
+    begin_part(&acc->part, tree->part);
+    enum err rc = add_weights(&a);
+    if (rc != ERR_OK)
+        return err_set(info, rc, "flame graph of %zu nodes so far: %s", acc_node_count(acc),
+                       reason.text[0] == '\0' ? err_text(rc) : reason.text);
+    return ERR_OK;
+}
+
 /* ---- from the accumulator to columns ---- */
 
 struct arranging {
@@ -477,6 +638,9 @@ static void accumulator_init(struct accumulator *acc, bool separate, struct mem_
     buffer_init(&acc->node_slots, SIZE_MAX, account);
     buffer_init(&acc->trees, FLAMEGRAPH_NODES_MAX * sizeof(struct acc_tree), account);
     frame_table_init(&acc->frames, account);
+    id_map_init(&acc->part.nodes, account);
+    id_map_init(&acc->part.frames, account);
+    buffer_init(&acc->part.path, SIZE_MAX, account);
 }
 
 static void accumulator_close(struct accumulator *acc)
@@ -485,6 +649,38 @@ static void accumulator_close(struct accumulator *acc)
     buffer_close(&acc->node_slots);
     buffer_close(&acc->trees);
     frame_table_close(&acc->frames);
+    id_map_close(&acc->part.nodes);
+    id_map_close(&acc->part.frames);
+    buffer_close(&acc->part.path);
+}
+
+static enum err accumulate(struct selection *s, const struct flamegraph_options *options,
+                           struct mem_account *account, struct accumulator *acc,
+                           struct errinfo *info)
+{
+    accumulator_init(acc, options->separate_threads, account);
+    enum err rc = acc->separate ? ERR_OK : acc_reserve_trees(acc, 1);
+    if (rc != ERR_OK)
+        return err_set(info, rc, "flame graph: %s", err_text(rc));
+    return selection_visit_trees(s, options->canceled, acc->separate, on_part, on_tree, acc, info);
+}
+
+static enum err arrange_all(const struct accumulator *acc, const struct selection *s,
+                            struct arena *arena, struct flamegraph **ret, struct errinfo *info)
+{
+    struct arranging r = {
+        .acc = acc,
+        .arena = arena,
+        .node_count = acc_node_count(acc),
+        .frame_count = frame_table_count(&acc->frames),
+        .tree_count = acc->trees.len / sizeof(struct acc_tree),
+    };
+    arena_init(&r.scratch, arena->max, arena->account);
+    enum err rc = arrange(&r, s, ret);
+    arena_close(&r.scratch);
+    return rc == ERR_OK
+               ? ERR_OK
+               : err_set(info, rc, "flame graph of %zu nodes: %s", r.node_count, err_text(rc));
 }
 
 enum err flamegraph_build(struct selection *s, const struct flamegraph_options *options,
@@ -492,27 +688,14 @@ enum err flamegraph_build(struct selection *s, const struct flamegraph_options *
 {
     static_assert(FLAMEGRAPH_NODES_MAX < ROOT_FLAG, "node numbers leave the root bit free");
     struct accumulator acc;
+    enum err rc = accumulate(s, options, arena->account, &acc, info);
 
-    accumulator_init(&acc, options->separate_threads, arena->account);
-    enum err rc = acc.separate ? ERR_OK : acc_reserve_trees(&acc, 1);
-    if (rc == ERR_OK)
-        rc = selection_visit_whole(s, options->canceled, on_part, &acc, info);
-    else
-        rc = err_set(info, rc, "flame graph: %s", err_text(rc));
-    if (rc == ERR_OK) {
-        struct arranging r = {
-            .acc = &acc,
-            .arena = arena,
-            .node_count = acc_node_count(&acc),
-            .frame_count = frame_table_count(&acc.frames),
-            .tree_count = acc.trees.len / sizeof(struct acc_tree),
-        };
-        arena_init(&r.scratch, arena->max, arena->account);
-        rc = arrange(&r, s, ret);
-        arena_close(&r.scratch);
-        if (rc != ERR_OK)
-            rc = err_set(info, rc, "flame graph of %zu nodes: %s", r.node_count, err_text(rc));
+    while (rc == ERR_CORRUPT && s->again) { /* each time with a segment less */
+        accumulator_close(&acc);
+        rc = accumulate(s, options, arena->account, &acc, info);
     }
+    if (rc == ERR_OK)
+        rc = arrange_all(&acc, s, arena, ret, info);
     accumulator_close(&acc);
     return rc;
 }

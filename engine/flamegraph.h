@@ -1,8 +1,8 @@
 /* flamegraph.h - the call tree of a selection: time and samples of every path, summed.
  *
- * Nodes with the same parent are one when their frame identity (identity.h) is equal. A frame
- * shows the attributes of the earliest profile (by start, then id) that has it. Samples with an
- * empty stack are idle: they make no node and are summed beside, so that
+ * Nodes with the same parent are one when their frame identity (identity.h) is equal; which of the
+ * frames with one identity is shown does not depend on the order of profiles (frame_table.h).
+ * Samples with an empty stack are idle: they make no node and are summed beside, so that
  *     sum of root totals + idle == total, in nanoseconds and in samples.
  *
  * Owns:   the result lives in the arena; texts too.

@@ -83,29 +83,132 @@ void slots_put(struct buffer *slots, uint64_t hash, uint32_t number)
     u32_of(slots)[at] = number + 1;
 }
 
-static enum err add_text(struct frame_table *t, const struct profile *p, uint32_t id, uint32_t *ret)
+/* What a frame of a profile says of itself, all but its fingerprint; texts are the profile's. */
+static struct flamegraph_frame view_of(const struct profile *p, const struct profile_frame *f,
+                                       struct hash128 identity)
 {
-    return intern_add(&t->texts, profile_string(p, id), ret);
+    return (struct flamegraph_frame){
+        .identity = identity,
+        .function = profile_string(p, f->function),
+        .module = profile_string(p, f->module),
+        .package = profile_string(p, f->package),
+        .filename = profile_string(p, f->filename),
+        .path = profile_string(p, f->abs_path),
+        .instruction_addr = profile_string(p, f->instruction_addr),
+        .platform = profile_string(p, f->platform != 0 ? f->platform : p->platform),
+        .line = f->line,
+        .column = f->column,
+        .in_app = frame_is_application(p, f),
+    };
+}
+
+/* The same of a frame of the table; texts are the table's. */
+static struct flamegraph_frame shown_by(const struct frame_table *t, const struct table_frame *a)
+{
+    return (struct flamegraph_frame){
+        .identity = a->identity,
+        .function = intern_get(&t->texts, a->function),
+        .module = intern_get(&t->texts, a->module),
+        .package = intern_get(&t->texts, a->package),
+        .filename = intern_get(&t->texts, a->filename),
+        .path = intern_get(&t->texts, a->path),
+        .instruction_addr = intern_get(&t->texts, a->instruction_addr),
+        .platform = intern_get(&t->texts, a->platform),
+        .line = a->line,
+        .column = a->column,
+        .in_app = a->in_app,
+    };
+}
+
+/* By bytes, "" last. */
+static int compare_texts(struct bytes a, struct bytes b)
+{
+    if (a.len == 0 || b.len == 0)
+        return (a.len == 0) - (b.len == 0);
+    return bytes_compare(a, b);
+}
+
+/* By value, 0 last. */
+static int compare_numbers(uint32_t a, uint32_t b)
+{
+    if (a == 0 || b == 0)
+        return (a == 0) - (b == 0);
+    return (a > b) - (a < b);
+}
+
+/* Which of two frames of one identity is shown: the lesser. Equal ones show the same: the
+ * fingerprint follows from what is compared. */
+static int compare_shown(const struct flamegraph_frame *a, const struct flamegraph_frame *b)
+{
+    int order = compare_texts(a->path, b->path);
+    if (order == 0)
+        order = compare_numbers(a->line, b->line);
+    if (order == 0)
+        order = compare_numbers(a->column, b->column);
+    if (order == 0)
+        order = b->in_app - a->in_app;
+    if (order == 0)
+        order = compare_texts(a->function, b->function);
+    if (order == 0)
+        order = compare_texts(a->module, b->module);
+    if (order == 0)
+        order = compare_texts(a->package, b->package);
+    if (order == 0)
+        order = compare_texts(a->filename, b->filename);
+    if (order == 0)
+        order = compare_texts(a->platform, b->platform);
+    if (order == 0)
+        order = compare_texts(a->instruction_addr, b->instruction_addr);
+    return order;
+}
+
+static enum err keep_texts(struct frame_table *t, const struct flamegraph_frame *from,
+                           struct table_frame *a)
+{
+    TRY(intern_add(&t->texts, from->function, &a->function));
+    TRY(intern_add(&t->texts, from->module, &a->module));
+    TRY(intern_add(&t->texts, from->package, &a->package));
+    TRY(intern_add(&t->texts, from->filename, &a->filename));
+    TRY(intern_add(&t->texts, from->path, &a->path));
+    TRY(intern_add(&t->texts, from->instruction_addr, &a->instruction_addr));
+    return intern_add(&t->texts, from->platform, &a->platform);
+}
+
+static enum err keep_frame(struct frame_table *t, const struct flamegraph_frame *from,
+                           uint32_t fingerprint, struct table_frame *ret)
+{
+    struct table_frame a = {
+        .identity = from->identity,
+        .line = from->line,
+        .column = from->column,
+        .fingerprint = fingerprint,
+        .in_app = from->in_app,
+    };
+
+    TRY(keep_texts(t, from, &a));
+    *ret = a;
+    return ERR_OK;
+}
+
+/* The lesser of the two is shown from now on; texts that nothing shows any more stay. */
+static enum err meet_again(struct frame_table *t, const struct profile *p,
+                           const struct profile_frame *f, struct table_frame *have)
+{
+    struct flamegraph_frame shown = shown_by(t, have);
+    struct flamegraph_frame view = view_of(p, f, have->identity);
+
+    if (compare_shown(&view, &shown) >= 0)
+        return ERR_OK;
+    return keep_frame(t, &view, frame_fingerprint(p, f), have);
 }
 
 static enum err add_frame(struct frame_table *t, const struct profile *p,
                           const struct profile_frame *f, struct hash128 identity)
 {
-    struct table_frame a = {
-        .identity = identity,
-        .line = f->line,
-        .column = f->column,
-        .fingerprint = frame_fingerprint(p, f),
-        .in_app = frame_is_application(p, f),
-    };
+    struct flamegraph_frame view = view_of(p, f, identity);
+    struct table_frame a;
 
-    TRY(add_text(t, p, f->function, &a.function));
-    TRY(add_text(t, p, f->module, &a.module));
-    TRY(add_text(t, p, f->package, &a.package));
-    TRY(add_text(t, p, f->filename, &a.filename));
-    TRY(add_text(t, p, f->abs_path, &a.path));
-    TRY(add_text(t, p, f->instruction_addr, &a.instruction_addr));
-    TRY(add_text(t, p, f->platform != 0 ? f->platform : p->platform, &a.platform));
+    TRY(keep_frame(t, &view, frame_fingerprint(p, f), &a));
     buffer_put(&t->frames, bytes_of(&a, sizeof(a)));
     return t->frames.failed;
 }
@@ -131,7 +234,7 @@ enum err frame_table_add(struct frame_table *t, const struct profile *p,
     for (size_t at = (size_t)hash & mask; slots[at] != 0; at = (at + 1) & mask) {
         if (hash128_equal(table_frames(t)[slots[at] - 1].identity, identity)) {
             *ret = slots[at] - 1;
-            return ERR_OK;
+            return meet_again(t, p, f, &table_frames(t)[*ret]);
         }
     }
     TRY(add_frame(t, p, f, identity));

@@ -1,10 +1,13 @@
 /* frame_table.h - the distinct frames of many profiles, numbered as they come.
  *
- * Frames are one when their identity (identity.h) is equal; the first that comes is shown.
+ * Frames are one when their identity (identity.h) is equal. Of those that were added the least is
+ * shown, whole and whatever the order: by path, line, column, application code before other, then
+ * function, module, package, filename, platform, address; texts by bytes, numbers by value, and
+ * what is unknown ("" or 0) comes last.
  *
  * Owns:   its tables and texts, counted against the account.
  * Errors: ERR_LIMIT, ERR_BUSY, ERR_NOMEM as buffer.h.
- * Cost:   O(1) and one hash of the texts a frame.
+ * Cost:   O(1) a frame, one hash of its texts and one comparison with the frame it is one with.
  */
 #ifndef HEARTH_ENGINE_FRAME_TABLE_H
 #define HEARTH_ENGINE_FRAME_TABLE_H

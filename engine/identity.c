@@ -146,3 +146,6 @@ int thread_id_compare(struct bytes a, struct bytes b)
         return number_a < number_b ? -1 : 1;
     return bytes_compare(a, b);
 }
+
+const struct frame_rules engine_frame_rules = {.identity = frame_identity,
+                                               .fingerprint = frame_fingerprint};

@@ -6,7 +6,7 @@
 #define HEARTH_ENGINE_IDENTITY_H
 
 #include "base/hash.h"
-#include "storage/profile.h"
+#include "storage/segment_tables.h"
 
 #define FNV1_BASIS UINT64_C(0xcbf29ce484222325)
 /* FNV-1 64 (multiply, then xor), continued from `hash`. */
@@ -22,6 +22,8 @@ uint64_t frame_stack_hash(uint64_t hash, const struct profile *p, const struct p
 /* The own API's identity: (module, else trimmed package, else filename; function; address), 128
  * bits. Lines do not count. */
 struct hash128 frame_identity(const struct profile *p, const struct profile_frame *f);
+/* What the store asks when it seals frames. */
+extern const struct frame_rules engine_frame_rules;
 /* MD5 of filename:function:line:address, 32 hex digits and a terminator. */
 void frame_id(const struct profile *p, const struct profile_frame *f, char text[33]);
 /* Threads in answers: unsigned decimal numbers first, by value, then the others by bytes. */

@@ -9,14 +9,6 @@ struct hit {
     struct span_ns span;
 };
 
-static bool texts_contain(struct selection_texts texts, struct bytes text)
-{
-    for (size_t i = 0; i < texts.count; i++)
-        if (bytes_equal(texts.texts[i], text))
-            return true;
-    return false;
-}
-
 static bool ids_contain(struct selection_ids ids, struct uuid id)
 {
     for (size_t i = 0; i < ids.count; i++)
@@ -36,8 +28,7 @@ static bool link_matches(const struct selection_request *q, const struct link *l
         return false;
     if (q->transaction.data != NULL && !(l->is_segment && bytes_equal(l->name, q->transaction)))
         return false;
-    return l->thread_id.len == 0 || q->threads.count == 0 ||
-           texts_contain(q->threads, l->thread_id);
+    return l->thread_id.len == 0 || selection_texts_accept(q->threads, l->thread_id);
 }
 
 /* By profiler, then thread (all threads, "", come first). */

@@ -6,16 +6,10 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/sort.h"
 #include "engine/link_windows.h"
-
-/* The texts of one tag condition as ids of the snapshot. */
-struct tag_filter {
-    bool active;
-    const uint32_t *ids;
-    size_t count;
-};
 
 struct maker {
     struct selection *s;
@@ -23,52 +17,31 @@ struct maker {
     const struct snapshot *snap;
     struct arena *arena;
     struct span_ns window;
-    struct tag_filter environments;
-    struct tag_filter releases;
-    struct tag_filter platforms;
     bool by_link; /* chunks are reached through links only */
     bool by_id;
-    uint32_t transaction; /* string id */
-    bool transaction_known;
     const struct selection_window *whole; /* the request's window, for every thread */
+    struct filter_request conditions;
+    struct snapshot_filter *filter; /* of these */
     size_t row_capacity;
     struct errinfo *info;
 };
 
-static enum err tag_filter_make(const struct maker *m, struct selection_texts texts,
-                                struct tag_filter *ret)
+bool selection_texts_accept(struct selection_texts texts, struct bytes text)
 {
-    *ret = (struct tag_filter){.active = texts.count > 0};
-    if (texts.count == 0)
-        return ERR_OK;
-    uint32_t *ids = ARENA_ARRAY(m->arena, texts.count, uint32_t);
-    if (ids == NULL)
-        return m->arena->failed;
-    for (size_t i = 0; i < texts.count; i++) {
-        if (texts.texts[i].len == 0)
-            ids[ret->count++] = 0; /* "" asks for rows without the tag */
-        else if (snapshot_find_string(m->snap, texts.texts[i], &ids[ret->count]))
-            ret->count++;
-    }
-    ret->ids = ids;
-    return ERR_OK;
-}
-
-static bool tag_filter_accepts(const struct tag_filter *f, uint32_t id)
-{
-    if (!f->active)
-        return true;
-    for (size_t i = 0; i < f->count; i++)
-        if (f->ids[i] == id)
+    for (size_t i = 0; i < texts.count; i++)
+        if (bytes_equal(texts.texts[i], text))
             return true;
-    return false;
+    return texts.count == 0;
 }
 
-static bool maker_accepts(const struct maker *m, const struct row *facts)
+struct filter_request selection_conditions(const struct selection_request *q)
 {
-    return tag_filter_accepts(&m->environments, facts->environment) &&
-           tag_filter_accepts(&m->releases, facts->release) &&
-           tag_filter_accepts(&m->platforms, facts->platform);
+    return (struct filter_request){
+        .environments = {q->environments.texts, q->environments.count},
+        .releases = {q->releases.texts, q->releases.count},
+        .platforms = {q->platforms.texts, q->platforms.count},
+        .transaction = q->transaction,
+    };
 }
 
 static bool row_meets(const struct row *facts, struct span_ns window)
@@ -82,7 +55,7 @@ static enum err maker_add_row(struct maker *m, struct selection_row row)
     struct selection *s = m->s;
 
     if (s->row_count == m->row_capacity) {
-        size_t capacity = m->row_capacity == 0 ? 64 : m->row_capacity * 2;
+        size_t capacity = m->row_capacity == 0 ? 16 : m->row_capacity * 2;
         struct selection_row *grown = ARENA_ARRAY(m->arena, capacity, struct selection_row);
         if (grown == NULL)
             return m->arena->failed;
@@ -99,6 +72,49 @@ static enum err maker_add_row(struct maker *m, struct selection_row row)
     return ERR_OK;
 }
 
+bool selection_is_damage(enum err rc)
+{
+    return rc == ERR_CORRUPT || rc == ERR_IO || rc == ERR_UNSUPPORTED || rc == ERR_MALFORMED ||
+           rc == ERR_NOTFOUND;
+}
+
+/* The facts of a row that was found, if it has the tags that are asked for; when they cannot be read
+ * it is counted, and that is all. */
+static enum err maker_describe(struct maker *m, row_id id, enum profile_kind kind, struct row *ret,
+                               bool *ret_taken)
+{
+    struct selection *s = m->s;
+    bool accepted = false;
+    enum err rc = snapshot_filter_accepts(m->filter, id, &accepted);
+
+    if (rc == ERR_OK && accepted)
+        rc = snapshot_row(m->snap, id, ret);
+    *ret_taken = rc == ERR_OK && accepted;
+    if (!selection_is_damage(rc))
+        return rc;
+    if (kind == PROFILE_CHUNK) {
+        s->coverage.chunks_found++;
+        s->chunks_unreadable++;
+    } else {
+        s->coverage.profiles_found++;
+        s->profiles_unreadable++;
+    }
+    return ERR_OK;
+}
+
+static struct selection_row row_of(row_id id, const struct row *facts)
+{
+    return (struct selection_row){.id = id,
+                                  .profile_id = facts->id,
+                                  .profiler_id = facts->profiler_id,
+                                  .start_ns = facts->start_ns,
+                                  .end_ns = facts->end_ns,
+                                  .linked = PROFILE_NONE,
+                                  .sample_count = facts->sample_count,
+                                  .thread_count = facts->thread_count,
+                                  .kind = facts->kind};
+}
+
 /* Chunks of one profiler that meet `window`; with links only where these reach. */
 static enum err maker_add_chunks(struct maker *m, struct uuid profiler, struct span_ns window,
                                  const struct link_profiler *links, uint32_t linked)
@@ -111,16 +127,14 @@ static enum err maker_add_chunks(struct maker *m, struct uuid profiler, struct s
                              window.end_ns - 1, m->arena, &found));
     for (size_t i = 0; i < found.count; i++) {
         struct row facts;
-        snapshot_row(m->snap, found.ids[i], &facts);
-        if (!maker_accepts(m, &facts))
+        bool taken;
+        TRY(maker_describe(m, found.ids[i], PROFILE_CHUNK, &facts, &taken));
+        if (!taken)
             continue;
-        struct selection_row row = {.id = found.ids[i],
-                                    .kind = PROFILE_CHUNK,
-                                    .start_ns = facts.start_ns,
-                                    .end_ns = facts.end_ns,
-                                    .windows = m->whole,
-                                    .window_count = 1,
-                                    .linked = linked};
+        struct selection_row row = row_of(found.ids[i], &facts);
+        row.windows = m->whole;
+        row.window_count = 1;
+        row.linked = linked;
         if (links != NULL)
             TRY(link_profiler_windows(links, facts.start_ns, facts.end_ns, m->arena, &row.windows,
                                       &row.window_count));
@@ -134,22 +148,28 @@ static enum err maker_add_profile(struct maker *m, row_id id)
 {
     const struct selection_request *q = m->request;
     struct row facts;
+    bool taken;
 
-    snapshot_row(m->snap, id, &facts);
-    if (!row_meets(&facts, m->window) || !maker_accepts(m, &facts))
-        return ERR_OK;
-    if (q->transaction.data != NULL &&
-        (!m->transaction_known || facts.transaction != m->transaction))
+    TRY(maker_describe(m, id, PROFILE_TRANSACTION, &facts, &taken));
+    if (!taken || !row_meets(&facts, m->window))
         return ERR_OK;
     if (q->has_trace_id && !uuid_equal(facts.trace_id, q->trace_id))
         return ERR_OK;
-    return maker_add_row(m, (struct selection_row){.id = id,
-                                                   .kind = PROFILE_TRANSACTION,
-                                                   .start_ns = facts.start_ns,
-                                                   .end_ns = facts.end_ns,
-                                                   .windows = m->whole,
-                                                   .window_count = 1,
-                                                   .linked = PROFILE_NONE});
+    struct selection_row row = row_of(id, &facts);
+    row.windows = m->whole;
+    row.window_count = 1;
+    return maker_add_row(m, row);
+}
+
+static enum err maker_add_profile_of_id(struct maker *m, struct uuid profile_id)
+{
+    row_id id;
+    enum err rc = snapshot_find_profile(m->snap, m->request->project_id, profile_id, &id);
+
+    if (rc == ERR_NOTFOUND)
+        return ERR_OK;
+    TRY(rc);
+    return maker_add_profile(m, id);
 }
 
 static enum err maker_add_profiles(struct maker *m)
@@ -161,9 +181,8 @@ static enum err maker_add_profiles(struct maker *m)
             bool again = false;
             for (size_t k = 0; k < i && !again; k++)
                 again = uuid_equal(q->profile_ids.ids[k], q->profile_ids.ids[i]);
-            row_id id;
-            if (!again && snapshot_find_profile(m->snap, q->project_id, q->profile_ids.ids[i], &id))
-                TRY(maker_add_profile(m, id));
+            if (!again)
+                TRY(maker_add_profile_of_id(m, q->profile_ids.ids[i]));
         }
         return ERR_OK;
     }
@@ -213,22 +232,18 @@ static enum err maker_add_continuous(struct maker *m)
     return ERR_OK;
 }
 
-/* By (start, id, profiler): the order in which representatives are chosen and exports run. */
+/* By (start, id, profiler): the order in which rows are read and exports run. */
 static int row_compare(const void *left, const void *right, void *context)
 {
+    (void)context;
     const struct selection_row *a = left;
     const struct selection_row *b = right;
-    const struct snapshot *snap = *(const struct snapshot *const *)context;
-    struct row x;
-    struct row y;
 
     if (a->start_ns != b->start_ns)
         return a->start_ns < b->start_ns ? -1 : 1;
-    snapshot_row(snap, a->id, &x);
-    snapshot_row(snap, b->id, &y);
-    int order = uuid_compare(x.id, y.id);
+    int order = uuid_compare(a->profile_id, b->profile_id);
     if (order == 0)
-        order = uuid_compare(x.profiler_id, y.profiler_id);
+        order = uuid_compare(a->profiler_id, b->profiler_id);
     return order != 0 ? order : (a->id > b->id) - (a->id < b->id);
 }
 
@@ -240,18 +255,13 @@ static enum err maker_prepare(struct maker *m)
                                  q->has_end ? q->window.end_ns : INT64_MAX};
     m->by_id = q->profiler_ids.count > 0 || q->profile_ids.count > 0;
     m->by_link = q->transaction.data != NULL || q->has_trace_id;
-    TRY(tag_filter_make(m, q->environments, &m->environments));
-    TRY(tag_filter_make(m, q->releases, &m->releases));
-    TRY(tag_filter_make(m, q->platforms, &m->platforms));
-    if (q->transaction.data != NULL)
-        m->transaction_known = q->transaction.len == 0 ||
-                               snapshot_find_string(m->snap, q->transaction, &m->transaction);
     struct selection_window *whole = ARENA_NEW(m->arena, struct selection_window);
     if (whole == NULL)
         return m->arena->failed;
     *whole = (struct selection_window){m->window.start_ns, m->window.end_ns, {0}};
     m->whole = whole;
-    return ERR_OK;
+    m->conditions = selection_conditions(q);
+    return snapshot_filter_create(m->snap, &m->conditions, m->arena->account, &m->filter);
 }
 
 enum err selection_make(const struct snapshot *snap, const struct selection_request *request,
@@ -271,12 +281,15 @@ enum err selection_make(const struct snapshot *snap, const struct selection_requ
     if (rc == ERR_OK && !request->chunks_only)
         rc = maker_add_profiles(&m);
     if (rc == ERR_OK)
-        rc =
-            sort_array(arena->account, s->rows, s->row_count, sizeof(*s->rows), row_compare, &snap);
+        rc = sort_array(arena->account, s->rows, s->row_count, sizeof(*s->rows), row_compare, NULL);
+    snapshot_filter_destroy(m.filter);
     if (rc != ERR_OK) {
         selection_destroy(s);
         return err_set(info, rc, "selection: %s", err_text(rc));
     }
+    if (s->chunks_unreadable + s->profiles_unreadable > 0)
+        log_warn("selection", "undescribed chunks=%" PRIu64 " profiles=%" PRIu64,
+                 s->chunks_unreadable, s->profiles_unreadable);
     *ret = s;
     return ERR_OK;
 }

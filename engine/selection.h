@@ -26,8 +26,8 @@
  *          borrowed and outlives the selection.
  * Threads: one at a time; visits touch the disk: pool threads only.
  * Units:   nanoseconds since 1970 UTC; windows are half-open.
- * Errors:  ERR_LIMIT, ERR_BUSY, ERR_NOMEM from memory, ERR_CANCELED; damaged blocks are not
- *          errors but left out.
+ * Errors:  ERR_LIMIT, ERR_BUSY, ERR_NOMEM from memory, ERR_CANCELED; what finding rows fails with;
+ *          rows and blocks that are damaged are not errors but left out.
  * Cost:    make is O(profilers of the project + answer), or O(log rows + answer) with ids; a
  *          visit is O(samples) a row.
  */
@@ -39,9 +39,10 @@
 #include "base/arena.h"
 #include "base/intern.h"
 #include "base/limits.h"
+#include "engine/id_map.h"
 #include "engine/sample_order.h"
 #include "engine/span.h"
-#include "storage/store.h"
+#include "storage/tree.h"
 
 struct selection_ids {
     const struct uuid *ids;
@@ -51,6 +52,8 @@ struct selection_texts {
     const struct bytes *texts;
     size_t count;
 };
+/* Whether `text` is one of them; none accept everything. */
+bool selection_texts_accept(struct selection_texts texts, struct bytes text);
 
 /* Borrowed while the selection lives. Zeroes mean "no such condition", but window.end_ns 0 with
  * has_end false is the end of time, likewise start. */
@@ -71,6 +74,9 @@ struct selection_request {
     bool chunks_only; /* no transaction profiles */
 };
 
+/* What of it is about tags, for snapshot_filter_create; texts are the request's. */
+struct filter_request selection_conditions(const struct selection_request *q);
+
 struct selection_window {
     int64_t start_ns;
     int64_t end_ns;
@@ -80,14 +86,18 @@ struct selection_window {
 /* Windows of a row: those for every thread first, then by thread, each group by start; no moment
  * of a thread lies in two of them. */
 struct selection_row {
-    row_id id; /* its facts: snapshot_row */
-    enum profile_kind kind;
+    row_id id;               /* its facts: selection_describe */
+    struct uuid profile_id;  /* chunk_id or profile_id */
+    struct uuid profiler_id; /* nil for transaction profiles */
     int64_t start_ns;
     int64_t end_ns;
     const struct selection_window *windows;
     uint32_t window_count;
     uint32_t linked; /* profiler of the links that led here; PROFILE_NONE: none did */
-    bool used;       /* known after the visit */
+    uint32_t sample_count;
+    uint32_t thread_count; /* with samples */
+    enum profile_kind kind;
+    bool used; /* known after the visit */
 };
 
 struct left_out {
@@ -128,10 +138,16 @@ struct selection {
     struct arena *arena;
     struct selection_row *rows; /* by (start, id, profiler) */
     size_t row_count;
+    /* Found, but what describes them cannot be read: whether their tags, or the time of one asked
+     * for by its id, would have let them in is not known. Not among the rows; a visit counts them
+     * as left out. */
+    uint64_t chunks_unreadable;
+    uint64_t profiles_unreadable;
     struct coverage coverage;
     /* one entry a distinct (thread id, thread name) that a visit met; see selection_thread */
     struct intern threads;
     struct selection_links *links; /* NULL when no link was asked for */
+    bool again; /* a visit failed because a segment is damaged: without it the next may succeed */
 };
 
 enum err selection_make(const struct snapshot *snap, const struct selection_request *request,
@@ -150,7 +166,6 @@ struct selection_piece {
 
 struct selection_part {
     const struct selection_row *row;
-    const struct row *facts;
     const struct profile *profile; /* checked: every index in range */
     const struct selection_piece *pieces;
     size_t piece_count;
@@ -175,10 +190,35 @@ enum err selection_visit_whole(struct selection *s, const atomic_bool *canceled,
                                selection_visitor visitor, void *self,
                                struct errinfo *info) MUST_CHECK;
 
+/* Rows that the store has summed already (storage/tree.h): whole ones that lie in sealed segments. */
+struct selection_tree {
+    const struct snapshot *snapshot;
+    uint32_t part; /* whose numbers nodes are */
+    const struct tree_sum *sum;
+    /* The number of a thread of the part among all (id, name) pairs; those of the sum are known. */
+    const struct id_map *thread_numbers;
+};
+typedef enum err (*selection_tree_visitor)(void *self, const struct selection_tree *tree,
+                                           struct errinfo *info);
+
+/* As selection_visit_whole, but rows that can be are handed to `trees` as sums, a list for many,
+ * before the others. `by_thread`: every list tells threads apart. */
+enum err selection_visit_trees(struct selection *s, const atomic_bool *canceled, bool by_thread,
+                               selection_visitor visitor, selection_tree_visitor trees, void *self,
+                               struct errinfo *info) MUST_CHECK;
+
 /* Coverage from the index alone, without reading a block: every row found counts as used, samples
  * are all of its samples, first and last those of the rows, threads the most that one row has, and
  * the rate assumes that every thread lasts as long as its row. */
 enum err selection_survey(struct selection *s, struct errinfo *info) MUST_CHECK;
+
+/* What is stored about one of the rows. After a visit or survey: when it cannot be read (any more),
+ * *ret_known is false and the coverage counts the row as left out. */
+enum err selection_describe(struct selection *s, struct selection_row *row, struct row *ret,
+                            bool *ret_known, struct errinfo *info) MUST_CHECK;
+
+/* Failures of reading that are about one row: it is left out, and the question goes on. */
+bool selection_is_damage(enum err rc);
 
 /* Id and name of thread number `n`; views until the next visit. */
 void selection_thread(const struct selection *s, uint32_t n, struct bytes *ret_id,

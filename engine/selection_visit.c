@@ -8,42 +8,10 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/sort.h"
 #include "engine/link_windows.h"
 #include "engine/sample_sort.h"
-#include "engine/selection.h"
-
-/* Where a thread stands in the two lists of windows that concern it. */
-struct cursor {
-    bool wanted;
-    bool touched; /* has a piece */
-    uint32_t all; /* next window for every thread */
-    uint32_t own; /* next window for this thread alone */
-    uint32_t own_end;
-};
-
-struct visit {
-    struct selection *s;
-    struct buffer pieces; /* struct selection_piece */
-    struct buffer key;    /* of the thread table */
-    struct arena scratch;
-    const struct profile *profile;
-    const struct selection_row *row;
-    uint32_t all_end; /* windows for every thread are [0, all_end) */
-    struct cursor *cursors;
-    bool takes_whole;          /* rows that nothing cuts need no pieces */
-    struct sample_order order; /* of such a row */
-    uint64_t reached;          /* samples with a piece */
-    uint64_t reached_ns;       /* their weights, uncut */
-    struct errinfo *info;
-};
-
-static bool thread_wanted(const struct selection_request *q, struct bytes id)
-{
-    for (size_t i = 0; i < q->threads.count; i++)
-        if (bytes_equal(q->threads.texts[i], id))
-            return true;
-    return q->threads.count == 0;
-}
+#include "engine/selection_parts.h"
 
 /* Which windows concern each thread of the profile; NULL when the scratch has failed. */
 static struct cursor *visit_cursors(struct visit *v)
@@ -59,8 +27,9 @@ static struct cursor *visit_cursors(struct visit *v)
         at++;
     v->all_end = at;
     for (size_t t = 0; t < p->thread_count; t++)
-        cursors[t] = (struct cursor){
-            .wanted = thread_wanted(v->s->request, profile_string(p, p->threads[t].id))};
+        cursors[t] =
+            (struct cursor){.wanted = selection_texts_accept(v->s->request->threads,
+                                                             profile_string(p, p->threads[t].id))};
     while (at < row->window_count) {
         uint32_t first = at;
         struct bytes thread = row->windows[first].thread;
@@ -141,15 +110,6 @@ static void visit_next(const struct profile *p, uint32_t *latest, uint32_t *next
     }
 }
 
-/* A row that lies in one window for every thread: nothing to cut. */
-static bool visit_is_uncut(const struct visit *v)
-{
-    const struct selection_row *row = v->row;
-
-    return row->window_count == 1 && row->windows[0].thread.data == NULL &&
-           row->windows[0].start_ns <= row->start_ns && row->end_ns < row->windows[0].end_ns;
-}
-
 /* One piece a sample. */
 static enum err visit_uncut(struct visit *v, const int64_t *ns, const uint32_t *next)
 {
@@ -219,7 +179,7 @@ static enum err visit_pieces(struct visit *v)
         return v->scratch.failed;
     visit_times(p, ns);
     visit_next(p, latest, next);
-    if (visit_is_uncut(v))
+    if (row_is_uncut(v->row))
         return visit_uncut(v, ns, next);
     for (size_t i = 0; i < p->sample_count; i++) {
         struct cursor *c = &v->cursors[p->sample_thread[i]];
@@ -237,16 +197,14 @@ static enum err visit_pieces(struct visit *v)
     return v->pieces.failed;
 }
 
-/* The number of a thread's (id, name) in the selection's table. */
-static enum err visit_number(struct visit *v, const struct profile_thread *t, uint32_t *ret)
+enum err visit_number(struct visit *v, struct bytes id, struct bytes name, uint32_t *ret)
 {
-    struct bytes id = profile_string(v->profile, t->id);
     uint32_t number = 0;
 
     buffer_clear(&v->key);
     buffer_put_u32(&v->key, (uint32_t)id.len);
     buffer_put(&v->key, id);
-    buffer_put(&v->key, profile_string(v->profile, t->name));
+    buffer_put(&v->key, name);
     if (v->key.failed != ERR_OK)
         return v->key.failed;
     TRY(intern_add(&v->s->threads, buffer_bytes(&v->key), &number));
@@ -275,25 +233,23 @@ static enum err visit_numbers(struct visit *v, uint32_t **ret)
     for (size_t t = 0; t < p->thread_count; t++) {
         numbers[t] = PROFILE_NONE;
         if (v->cursors[t].touched)
-            TRY(visit_number(v, &p->threads[t], &numbers[t]));
+            TRY(visit_number(v, profile_string(p, p->threads[t].id),
+                             profile_string(p, p->threads[t].name), &numbers[t]));
     }
     *ret = numbers;
     return ERR_OK;
 }
 
-static bool is_damage(enum err rc)
+void leave_out_row(struct selection *s, const struct selection_row *row, const char *reason,
+                   const char *why)
 {
-    return rc == ERR_CORRUPT || rc == ERR_IO || rc == ERR_UNSUPPORTED || rc == ERR_MALFORMED ||
-           rc == ERR_NOTFOUND;
-}
+    bool chunk = row->kind == PROFILE_CHUNK;
+    char id[UUID_TEXT_SIZE + 1];
 
-static void visit_leave_out(struct visit *v, const char *reason, const struct errinfo *why)
-{
-    bool chunk = v->row->kind == PROFILE_CHUNK;
-
-    coverage_leave_out(&v->s->coverage, chunk ? "chunks" : "profiles", reason, 1);
-    log_warn("selection", "left_out row=%" PRIu32 " reason=%s detail=\"%s\"", v->row->id, reason,
-             why->text);
+    uuid_print(row->profile_id, id);
+    coverage_leave_out(&s->coverage, chunk ? "chunks" : "profiles", reason, 1);
+    log_warn("selection", "left_out %s=%s reason=%s detail=\"%s\"", chunk ? "chunk" : "profile", id,
+             reason, why);
 }
 
 static enum err visit_samples(struct visit *v, bool whole)
@@ -305,18 +261,24 @@ static enum err visit_samples(struct visit *v, bool whole)
     return whole ? visit_threads(v) : visit_pieces(v);
 }
 
+void use_row(struct selection *s, struct selection_row *row)
+{
+    row->used = true;
+    if (row->kind == PROFILE_CHUNK)
+        s->coverage.chunks_used++;
+    else
+        s->coverage.profiles_used++;
+}
+
 static enum err visit_row(struct visit *v, struct selection_row *row, selection_visitor visitor,
                           void *self)
 {
-    struct coverage *c = &v->s->coverage;
     struct profile profile;
     struct errinfo why = {0};
-    struct row facts;
     uint32_t *numbers = NULL;
 
     v->row = row;
     v->profile = &profile;
-    snapshot_row(v->s->snapshot, row->id, &facts);
     enum err rc = snapshot_read_profile(v->s->snapshot, row->id, &v->scratch, &profile, &why);
     const char *reason = "unreadable";
     if (rc == ERR_OK)
@@ -325,26 +287,21 @@ static enum err visit_row(struct visit *v, struct selection_row *row, selection_
         reason = "malformed";
         rc = profile_check(&profile, &why);
     }
-    if (is_damage(rc)) {
-        visit_leave_out(v, reason, &why);
+    if (selection_is_damage(rc)) {
+        leave_out_row(v->s, row, reason, why.text);
         return ERR_OK;
     }
     if (rc != ERR_OK)
         return err_set(v->info, rc, "%s", why.text[0] == '\0' ? err_text(rc) : why.text);
-    bool whole = v->takes_whole && v->s->request->threads.count == 0 && visit_is_uncut(v);
+    bool whole = v->takes_whole && v->s->request->threads.count == 0 && row_is_uncut(v->row);
     rc = visit_samples(v, whole);
     if (rc == ERR_OK)
         rc = visit_numbers(v, &numbers);
     if (rc != ERR_OK)
         return err_set(v->info, rc, "selection: %s", err_text(rc));
-    row->used = true;
-    if (row->kind == PROFILE_CHUNK)
-        c->chunks_used++;
-    else
-        c->profiles_used++;
+    use_row(v->s, row);
     struct selection_part part = {
         .row = row,
-        .facts = &facts,
         .profile = &profile,
         .pieces = (const void *)v->pieces.data,
         .piece_count = v->pieces.len / sizeof(struct selection_piece),
@@ -355,104 +312,15 @@ static enum err visit_row(struct visit *v, struct selection_row *row, selection_
     return visitor(self, &part, v->info);
 }
 
-/* The window as asked, missing bounds taken from the rows, less what the used rows span. */
-static enum err gaps_of_window(const struct selection *s, struct span_list *ret)
+/* What damaged segments held is in no answer. */
+static void cover_damaged(struct selection *s)
 {
     const struct selection_request *q = s->request;
-    struct span_ns hull = {INT64_MAX, INT64_MIN};
-    struct span_list asked = {0};
-    struct span_list covered = {0};
+    int64_t start_ns = q->has_start ? q->window.start_ns : INT64_MIN;
+    int64_t end_ns = q->has_end ? q->window.end_ns : INT64_MAX;
 
-    for (size_t i = 0; i < s->row_count; i++) {
-        const struct selection_row *row = &s->rows[i];
-        if (row->start_ns < hull.start_ns)
-            hull.start_ns = row->start_ns;
-        if (row->end_ns > hull.end_ns)
-            hull.end_ns = row->end_ns;
-        if (row->used)
-            TRY(span_list_add(&covered, (struct span_ns){row->start_ns, row->end_ns}, s->arena));
-    }
-    if (q->has_start)
-        hull.start_ns = q->window.start_ns;
-    if (q->has_end)
-        hull.end_ns = q->window.end_ns;
-    if (s->row_count > 0 || (q->has_start && q->has_end))
-        TRY(span_list_add(&asked, hull, s->arena));
-    TRY(span_list_unite(&covered, s->arena->account));
-    return span_list_subtract(&asked, &covered, s->arena, ret);
-}
-
-/* Rows' numbers gathered by the profiler that links led to: [first[p], first[p + 1]). `first` has
- * two more entries than there are profilers. */
-static void group_by_profiler(const struct selection *s, size_t *first, uint32_t *rows)
-{
-    size_t profilers = s->links->count;
-
-    memset(first, 0, (profilers + 2) * sizeof(*first));
-    for (size_t i = 0; i < s->row_count; i++)
-        if (s->rows[i].linked != PROFILE_NONE)
-            first[s->rows[i].linked + 2]++;
-    for (size_t p = 2; p < profilers + 2; p++)
-        first[p] += first[p - 1];
-    for (size_t i = 0; i < s->row_count; i++)
-        if (s->rows[i].linked != PROFILE_NONE)
-            rows[first[s->rows[i].linked + 1]++] = (uint32_t)i;
-}
-
-static enum err add_all(struct span_list *to, const struct span_list *spans, struct arena *arena)
-{
-    for (size_t i = 0; i < spans->count; i++)
-        TRY(span_list_add(to, spans->spans[i], arena));
-    return ERR_OK;
-}
-
-/* What `rows` leave of a profiler's windows is added to `gaps`. */
-static enum err gaps_of_profiler(const struct selection *s, const struct link_profiler *profiler,
-                                 const uint32_t *rows, size_t row_count, struct span_list *gaps)
-{
-    struct span_list asked = {0};
-    struct span_list covered = {0};
-    struct span_list missing = {0};
-
-    for (size_t t = 0; t < profiler->thread_count; t++)
-        TRY(add_all(&asked, &profiler->threads[t].spans, s->arena));
-    for (size_t i = 0; i < row_count; i++) {
-        const struct selection_row *row = &s->rows[rows[i]];
-        if (row->used)
-            TRY(span_list_add(&covered, (struct span_ns){row->start_ns, row->end_ns}, s->arena));
-    }
-    TRY(span_list_unite(&asked, s->arena->account));
-    TRY(span_list_unite(&covered, s->arena->account));
-    TRY(span_list_subtract(&asked, &covered, s->arena, &missing));
-    return add_all(gaps, &missing, s->arena);
-}
-
-static enum err gaps_of_links(const struct selection *s, struct span_list *ret)
-{
-    struct span_list gaps = {0};
-    size_t *first = ARENA_ARRAY(s->arena, s->links->count + 2, size_t);
-    uint32_t *rows = ARENA_ARRAY(s->arena, s->row_count, uint32_t);
-
-    if (first == NULL || rows == NULL)
-        return s->arena->failed;
-    group_by_profiler(s, first, rows);
-    for (size_t p = 0; p < s->links->count; p++)
-        TRY(gaps_of_profiler(s, &s->links->profilers[p], rows + first[p], first[p + 1] - first[p],
-                             &gaps));
-    TRY(span_list_unite(&gaps, s->arena->account));
-    *ret = gaps;
-    return ERR_OK;
-}
-
-static enum err find_gaps(struct selection *s)
-{
-    struct span_list gaps = {0};
-
-    if (s->links != NULL)
-        TRY(gaps_of_links(s, &gaps));
-    else
-        TRY(gaps_of_window(s, &gaps));
-    return coverage_set_gaps(&s->coverage, gaps, s->arena->account);
+    coverage_leave_out(&s->coverage, "segments", "damaged",
+                       snapshot_count_damaged(s->snapshot, start_ns, end_ns));
 }
 
 static enum err visit_finish(const struct visit *v)
@@ -460,7 +328,8 @@ static enum err visit_finish(const struct visit *v)
     struct selection *s = v->s;
     struct coverage *c = &s->coverage;
 
-    TRY(find_gaps(s));
+    cover_damaged(s);
+    TRY(selection_find_gaps(s));
     c->any = c->first_ns <= c->last_ns;
     if (!c->any)
         c->first_ns = c->last_ns = 0;
@@ -469,31 +338,68 @@ static enum err visit_finish(const struct visit *v)
     return ERR_OK;
 }
 
-static enum err visit_rows(struct selection *s, const atomic_bool *canceled, bool takes_whole,
-                           selection_visitor visitor, void *self, struct errinfo *info)
+/* Of what was found nothing is used yet. */
+static void coverage_begin(struct selection *s)
 {
-    struct visit v = {.s = s, .takes_whole = takes_whole, .info = info};
+    s->coverage = (struct coverage){.chunks_found = s->coverage.chunks_found,
+                                    .profiles_found = s->coverage.profiles_found};
+    coverage_leave_out(&s->coverage, "chunks", "unreadable", s->chunks_unreadable);
+    coverage_leave_out(&s->coverage, "profiles", "unreadable", s->profiles_unreadable);
+}
+
+/* Every row that `taken` does not say. */
+static enum err visit_others(struct visit *v, const atomic_bool *canceled, const uint8_t *taken,
+                             selection_visitor visitor, void *self)
+{
+    struct selection *s = v->s;
     enum err rc = ERR_OK;
 
-    s->coverage = (struct coverage){.chunks_found = s->coverage.chunks_found,
-                                    .profiles_found = s->coverage.profiles_found,
-                                    .first_ns = INT64_MAX,
-                                    .last_ns = INT64_MIN};
+    for (size_t i = 0; i < s->row_count && rc == ERR_OK; i++) {
+        if (taken != NULL && taken[i] != 0)
+            continue;
+        if (is_canceled(canceled))
+            return err_set(v->info, ERR_CANCELED, "selection: canceled");
+        arena_init(&v->scratch, s->arena->max, s->arena->account);
+        rc = visit_row(v, &s->rows[i], visitor, self);
+        arena_close(&v->scratch);
+    }
+    return rc;
+}
+
+/* Sums first, then all others. */
+static enum err visit_with_trees(struct visit *v, const atomic_bool *canceled,
+                                 const struct visit_kind *kind, selection_visitor visitor,
+                                 void *self)
+{
+    struct selection *s = v->s;
+    uint8_t *taken = ARENA_ARRAY(s->arena, s->row_count, uint8_t);
+
+    if (taken == NULL)
+        return err_set(v->info, s->arena->failed, "selection: %s", err_text(s->arena->failed));
+    memset(taken, 0, s->row_count);
+    TRY(visit_sums(v, canceled, kind, self, taken));
+    return visit_others(v, canceled, taken, visitor, self);
+}
+
+static enum err visit_rows(struct selection *s, const atomic_bool *canceled,
+                           const struct visit_kind *kind, selection_visitor visitor, void *self,
+                           struct errinfo *info)
+{
+    struct visit v = {.s = s, .takes_whole = kind->takes_whole, .info = info};
+
+    s->again = false;
+    coverage_begin(s);
+    s->coverage.first_ns = INT64_MAX;
+    s->coverage.last_ns = INT64_MIN;
     size_t text_max = s->threads.text.max;
     intern_close(&s->threads);
     intern_init(&s->threads, text_max, s->arena->account);
     buffer_init(&v.pieces, PIECES_SIZE_MAX, s->arena->account);
     buffer_init(&v.key, THREAD_KEY_MAX, s->arena->account);
-    for (size_t i = 0; i < s->row_count && rc == ERR_OK; i++) {
-        if (canceled != NULL && atomic_load_explicit(canceled, memory_order_relaxed)) {
-            rc = err_set(info, ERR_CANCELED, "selection: canceled");
-            break;
-        }
-        arena_init(&v.scratch, s->arena->max, s->arena->account);
+    for (size_t i = 0; i < s->row_count; i++)
         s->rows[i].used = false;
-        rc = visit_row(&v, &s->rows[i], visitor, self);
-        arena_close(&v.scratch);
-    }
+    enum err rc = kind->trees == NULL ? visit_others(&v, canceled, NULL, visitor, self)
+                                      : visit_with_trees(&v, canceled, kind, visitor, self);
     buffer_close(&v.pieces);
     buffer_close(&v.key);
     if (rc != ERR_OK)
@@ -505,13 +411,23 @@ static enum err visit_rows(struct selection *s, const atomic_bool *canceled, boo
 enum err selection_visit(struct selection *s, const atomic_bool *canceled,
                          selection_visitor visitor, void *self, struct errinfo *info)
 {
-    return visit_rows(s, canceled, false, visitor, self, info);
+    struct visit_kind kind = {0};
+    return visit_rows(s, canceled, &kind, visitor, self, info);
 }
 
 enum err selection_visit_whole(struct selection *s, const atomic_bool *canceled,
                                selection_visitor visitor, void *self, struct errinfo *info)
 {
-    return visit_rows(s, canceled, true, visitor, self, info);
+    struct visit_kind kind = {.takes_whole = true};
+    return visit_rows(s, canceled, &kind, visitor, self, info);
+}
+
+enum err selection_visit_trees(struct selection *s, const atomic_bool *canceled, bool by_thread,
+                               selection_visitor visitor, selection_tree_visitor trees, void *self,
+                               struct errinfo *info)
+{
+    struct visit_kind kind = {.takes_whole = true, .trees = trees, .by_thread = by_thread};
+    return visit_rows(s, canceled, &kind, visitor, self, info);
 }
 
 enum err selection_survey(struct selection *s, struct errinfo *info)
@@ -519,27 +435,46 @@ enum err selection_survey(struct selection *s, struct errinfo *info)
     struct coverage *c = &s->coverage;
     uint64_t weighing = 0; /* samples that are not the last of their thread */
 
-    *c = (struct coverage){.chunks_found = c->chunks_found,
-                           .chunks_used = c->chunks_found,
-                           .profiles_found = c->profiles_found,
-                           .profiles_used = c->profiles_found};
+    coverage_begin(s);
+    c->chunks_used = c->chunks_found - s->chunks_unreadable;
+    c->profiles_used = c->profiles_found - s->profiles_unreadable;
     for (size_t i = 0; i < s->row_count; i++) {
-        struct row facts;
-        snapshot_row(s->snapshot, s->rows[i].id, &facts);
-        s->rows[i].used = true;
-        if (!c->any || facts.start_ns < c->first_ns)
-            c->first_ns = facts.start_ns;
-        if (!c->any || facts.end_ns > c->last_ns)
-            c->last_ns = facts.end_ns;
+        struct selection_row *row = &s->rows[i];
+        row->used = true;
+        if (!c->any || row->start_ns < c->first_ns)
+            c->first_ns = row->start_ns;
+        if (!c->any || row->end_ns > c->last_ns)
+            c->last_ns = row->end_ns;
         c->any = true;
-        c->samples += facts.sample_count;
-        if (facts.thread_count > c->threads)
-            c->threads = facts.thread_count;
-        if (facts.sample_count > facts.thread_count)
-            weighing += facts.sample_count - facts.thread_count;
-        c->total_ns += ((uint64_t)facts.end_ns - (uint64_t)facts.start_ns) * facts.thread_count;
+        c->samples += row->sample_count;
+        if (row->thread_count > c->threads)
+            c->threads = row->thread_count;
+        if (row->sample_count > row->thread_count)
+            weighing += row->sample_count - row->thread_count;
+        c->total_ns += ((uint64_t)row->end_ns - (uint64_t)row->start_ns) * row->thread_count;
     }
     c->effective_hz = c->total_ns == 0 ? 0 : (double)weighing * 1e9 / (double)c->total_ns;
-    enum err rc = find_gaps(s);
+    cover_damaged(s);
+    enum err rc = selection_find_gaps(s);
     return rc == ERR_OK ? ERR_OK : err_set(info, rc, "selection: %s", err_text(rc));
+}
+
+enum err selection_describe(struct selection *s, struct selection_row *row, struct row *ret,
+                            bool *ret_known, struct errinfo *info)
+{
+    enum err rc = snapshot_row(s->snapshot, row->id, ret);
+
+    *ret_known = rc == ERR_OK;
+    if (rc == ERR_OK)
+        return ERR_OK;
+    if (!selection_is_damage(rc))
+        return err_set(info, rc, "selection: %s", err_text(rc));
+    if (row->used) {
+        uint64_t *used =
+            row->kind == PROFILE_CHUNK ? &s->coverage.chunks_used : &s->coverage.profiles_used;
+        (*used)--;
+        row->used = false;
+        leave_out_row(s, row, "unreadable", err_text(rc));
+    }
+    return ERR_OK;
 }

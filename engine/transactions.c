@@ -11,6 +11,7 @@ struct grouping {
     struct arena *arena;
     struct intern names;  /* a name's id is its group; 0 is "" */
     struct buffer groups; /* struct transaction_group */
+    uint64_t profiles_unreadable;
     const atomic_bool *canceled;
 };
 
@@ -22,20 +23,20 @@ static bool is_canceled(const struct grouping *x, size_t i)
            atomic_load_explicit(x->canceled, memory_order_relaxed);
 }
 
-static bool texts_accept(struct selection_texts texts, struct bytes text)
-{
-    for (size_t i = 0; i < texts.count; i++)
-        if (bytes_equal(texts.texts[i], text))
-            return true;
-    return texts.count == 0;
-}
-
 static bool ids_accept(struct selection_ids ids, struct uuid id)
 {
     for (size_t i = 0; i < ids.count; i++)
         if (uuid_equal(ids.ids[i], id))
             return true;
     return false;
+}
+
+static bool tags_accept(const struct selection_request *q, struct bytes environment,
+                        struct bytes release, struct bytes platform)
+{
+    return selection_texts_accept(q->environments, environment) &&
+           selection_texts_accept(q->releases, release) &&
+           selection_texts_accept(q->platforms, platform);
 }
 
 static bool name_and_trace_accept(const struct selection_request *q, struct bytes name,
@@ -96,7 +97,24 @@ static enum err grouping_add(struct grouping *x, struct bytes name,
     return ERR_OK;
 }
 
-static enum err add_profiles(struct grouping *x)
+/* Its facts, if it is asked for. What cannot be read is counted. */
+static enum err describe_profile(struct grouping *x, struct snapshot_filter *filter, row_id id,
+                                 struct row *ret, bool *ret_taken)
+{
+    const struct selection_request *q = x->request;
+    bool accepted = false;
+    enum err rc = snapshot_filter_accepts(filter, id, &accepted);
+
+    if (rc == ERR_OK && accepted)
+        rc = snapshot_row(x->snap, id, ret);
+    bool damaged = selection_is_damage(rc);
+    x->profiles_unreadable += damaged;
+    *ret_taken = rc == ERR_OK && accepted && (!by_id(q) || ids_accept(q->profile_ids, ret->id)) &&
+                 (!q->has_trace_id || uuid_equal(q->trace_id, ret->trace_id));
+    return damaged ? ERR_OK : rc;
+}
+
+static enum err add_found_profiles(struct grouping *x, struct snapshot_filter *filter)
 {
     const struct selection_request *q = x->request;
     struct row_list found = {0};
@@ -107,16 +125,11 @@ static enum err add_profiles(struct grouping *x)
         struct row facts;
         if (is_canceled(x, i))
             return ERR_CANCELED;
-        snapshot_row(x->snap, found.ids[i], &facts);
-        struct bytes name = snapshot_string(x->snap, facts.transaction);
-        if (by_id(q) && !ids_accept(q->profile_ids, facts.id))
+        bool taken;
+        TRY(describe_profile(x, filter, found.ids[i], &facts, &taken));
+        if (!taken)
             continue;
-        if (!texts_accept(q->environments, snapshot_string(x->snap, facts.environment)) ||
-            !texts_accept(q->releases, snapshot_string(x->snap, facts.release)) ||
-            !texts_accept(q->platforms, snapshot_string(x->snap, facts.platform)) ||
-            !name_and_trace_accept(q, name, facts.trace_id))
-            continue;
-        TRY(grouping_add(x, name,
+        TRY(grouping_add(x, facts.transaction,
                          &(struct transaction_example){.is_profile = true,
                                                        .profile_id = facts.id,
                                                        .trace_id = facts.trace_id,
@@ -124,6 +137,17 @@ static enum err add_profiles(struct grouping *x)
                                                        .end_ns = facts.end_ns}));
     }
     return ERR_OK;
+}
+
+static enum err add_profiles(struct grouping *x)
+{
+    struct filter_request conditions = selection_conditions(x->request);
+    struct snapshot_filter *filter = NULL;
+
+    TRY(snapshot_filter_create(x->snap, &conditions, x->arena->account, &filter));
+    enum err rc = add_found_profiles(x, filter);
+    snapshot_filter_destroy(filter);
+    return rc;
 }
 
 static enum err add_links(struct grouping *x)
@@ -140,10 +164,9 @@ static enum err add_links(struct grouping *x)
         if (!l->is_segment || uuid_is_nil(l->profiler_id) ||
             (by_id(q) && !ids_accept(q->profiler_ids, l->profiler_id)))
             continue;
-        if (!texts_accept(q->environments, l->environment) ||
-            !texts_accept(q->releases, l->release) || !texts_accept(q->platforms, l->platform) ||
+        if (!tags_accept(q, l->environment, l->release, l->platform) ||
             !name_and_trace_accept(q, l->name, l->trace_id) ||
-            (l->thread_id.len > 0 && !texts_accept(q->threads, l->thread_id)))
+            (l->thread_id.len > 0 && !selection_texts_accept(q->threads, l->thread_id)))
             continue;
         TRY(grouping_add(x, l->name,
                          &(struct transaction_example){.profiler_id = l->profiler_id,
@@ -167,7 +190,7 @@ static int group_compare(const void *left, const void *right, void *context)
 }
 
 /* Groups that got something (the one of "" is always there) into the arena, in order. */
-static enum err publish(struct grouping *x, struct transaction_group **ret, size_t *ret_count)
+static enum err publish(struct grouping *x, struct transaction_list *ret)
 {
     size_t have = x->groups.len / sizeof(struct transaction_group);
     const struct transaction_group *groups = (const void *)x->groups.data;
@@ -180,14 +203,13 @@ static enum err publish(struct grouping *x, struct transaction_group **ret, size
         if (groups[i].profile_count + groups[i].link_count > 0)
             list[count++] = groups[i];
     TRY(sort_array(x->arena->account, list, count, sizeof(*list), group_compare, NULL));
-    *ret = list;
-    *ret_count = count;
+    *ret = (struct transaction_list){list, count, x->profiles_unreadable};
     return ERR_OK;
 }
 
 enum err transactions_list(const struct snapshot *snap, const struct selection_request *request,
                            const atomic_bool *canceled, struct arena *arena,
-                           struct transaction_group **ret, size_t *ret_count, struct errinfo *info)
+                           struct transaction_list *ret, struct errinfo *info)
 {
     struct grouping x = {.snap = snap, .request = request, .arena = arena, .canceled = canceled};
     enum err rc = ERR_OK;
@@ -202,7 +224,7 @@ enum err transactions_list(const struct snapshot *snap, const struct selection_r
             rc = add_links(&x);
     }
     if (rc == ERR_OK)
-        rc = publish(&x, ret, ret_count);
+        rc = publish(&x, ret);
     intern_close(&x.names);
     buffer_close(&x.groups);
     return rc == ERR_OK ? ERR_OK : err_set(info, rc, "transactions: %s", err_text(rc));

@@ -30,12 +30,17 @@ struct transaction_group {
     size_t example_count;
 };
 
+/* Most frequent first, then by name. */
+struct transaction_list {
+    const struct transaction_group *groups;
+    size_t count;
+    uint64_t profiles_unreadable; /* in no group: what describes them is damaged */
+};
+
 /* The request's project, window, ids, tags, transaction and trace narrow it, threads those of
- * links. Most frequent first, then by name. Links count when they are segments and name a
- * profiler. `canceled` NULL: never. */
+ * links. Links count when they are segments and name a profiler. `canceled` NULL: never. */
 enum err transactions_list(const struct snapshot *snap, const struct selection_request *request,
                            const atomic_bool *canceled, struct arena *arena,
-                           struct transaction_group **ret, size_t *ret_count,
-                           struct errinfo *info) MUST_CHECK;
+                           struct transaction_list *ret, struct errinfo *info) MUST_CHECK;
 
 #endif

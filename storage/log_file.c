@@ -9,12 +9,14 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "storage/crc32c.h"
+#include "storage/numbered_name.h"
 #include "storage/page.h"
 
 #define WRITE_BUFFER_SIZE KIB(256)
 #define WRITE_DIRECT_FROM KIB(64) /* larger parts are written without a copy */
 #define WINDOW_SIZE       KIB(32) /* a scan reads at least this much at once, */
 #define WINDOW_SIZE_SMALL KIB(4)  /* or this much where it skips more than that between */
+#define DAMAGED_SUFFIX    ".damaged"
 #define HEADER_CRC_OFFSET (FORMAT_LOG_HEADER_SIZE - 4)
 #define BATCH_CRC_OFFSET  (FORMAT_BATCH_HEADER_SIZE - 4)
 
@@ -33,24 +35,12 @@ struct log_file {
 
 void log_file_print_name(uint64_t sequence, char name[FORMAT_LOG_NAME_SIZE + 1])
 {
-    (void)snprintf(name, FORMAT_LOG_NAME_SIZE + 1, FORMAT_LOG_PREFIX "%016" PRIx64, sequence);
+    numbered_name_print(BYTES(FORMAT_LOG_PREFIX), sequence, name);
 }
 
 bool log_file_parse_name(struct bytes name, uint64_t *ret_sequence)
 {
-    struct bytes prefix = BYTES(FORMAT_LOG_PREFIX);
-    if (name.len != FORMAT_LOG_NAME_SIZE || !bytes_starts_with(name, prefix))
-        return false;
-    uint64_t sequence = 0;
-    for (size_t i = prefix.len; i < name.len; i++) {
-        uint8_t c = name.data[i];
-        unsigned digit = c - (c <= '9' ? '0' : 'a' - 10);
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-        sequence = sequence << 4 | digit;
-    }
-    *ret_sequence = sequence;
-    return true;
+    return numbered_name_parse(BYTES(FORMAT_LOG_PREFIX), name, ret_sequence);
 }
 
 /* ---- headers ---- */
@@ -72,7 +62,7 @@ static void write_log_header(const struct log_facts *facts, uint8_t to[FORMAT_LO
     put_u32(to + 12, FORMAT_LOG_HEADER_SIZE);
     memcpy(to + 16, facts->id.byte, sizeof facts->id.byte);
     put_u64(to + 32, facts->sequence);
-    put_u64(to + 40, (uint64_t)clock_wall_ns());
+    put_u64(to + 40, (uint64_t)facts->created_ns);
     put_u64(to + 48, facts->previous_size);
     put_u32(to + HEADER_CRC_OFFSET, crc32c(0, bytes_of(to, HEADER_CRC_OFFSET)));
 }
@@ -85,7 +75,7 @@ static enum err read_log_header(struct log_file *f, const uint8_t *raw, struct e
     uint32_t header_size = reader_u32(&r);
     struct bytes id = reader_take(&r, sizeof f->facts.id.byte);
     uint64_t sequence = reader_u64(&r);
-    (void)reader_u64(&r); /* when it was made: for people */
+    f->facts.created_ns = (int64_t)reader_u64(&r);
     uint64_t previous_size = reader_u64(&r);
     uint32_t reserved = reader_u32(&r);
     uint32_t crc = reader_u32(&r);
@@ -212,6 +202,7 @@ enum err log_file_create(struct vfs *vfs, const char *dir, uint64_t sequence,
     if (log_file_new(vfs, dir, sequence, &f) != ERR_OK)
         return err_set(info, ERR_NOMEM, "log: out of memory");
     f->facts.id = uuid_random();
+    f->facts.created_ns = clock_wall_ns();
     f->facts.previous_size = previous_size;
     enum err rc = vfs->open(vfs, f->path, VFS_CREATE, &f->file, info);
     if (rc == ERR_OK) {
@@ -285,6 +276,26 @@ enum err log_file_remove_torn(struct vfs *vfs, const char *dir, uint64_t sequenc
         rc = vfs->sync_dir(vfs, dir, info);
     log_file_close(f);
     *ret_removed = torn;
+    return rc;
+}
+
+enum err log_file_dispose(struct vfs *vfs, const char *dir, uint64_t sequence, bool aside,
+                          struct errinfo *info)
+{
+    struct log_file *f = NULL;
+    enum err rc = ERR_NOMEM;
+    if (log_file_new(vfs, dir, sequence, &f) != ERR_OK)
+        return err_set(info, ERR_NOMEM, "log: out of memory");
+    size_t size = strlen(f->path) + sizeof DAMAGED_SUFFIX;
+    char *to = aside ? mem_alloc(size) : NULL;
+    if (to != NULL) {
+        (void)snprintf(to, size, "%s" DAMAGED_SUFFIX, f->path);
+        rc = vfs->rename(vfs, f->path, to, info);
+    } else if (!aside) {
+        rc = vfs->remove(vfs, f->path, info);
+    }
+    mem_free(to);
+    log_file_close(f);
     return rc;
 }
 

@@ -29,6 +29,7 @@ struct log_file;
 struct log_facts {
     struct uuid id;
     uint64_t sequence;
+    int64_t created_ns;
     uint64_t previous_size; /* how many bytes of the log before count; 0: there was none */
     uint64_t size;          /* where the last good batch ends */
     uint64_t file_size;     /* as it was opened, or trimmed */
@@ -50,6 +51,9 @@ void log_file_close(struct log_file *f); /* NULL is fine */
 /* Remove a file that is no longer than a header: nothing was ever in it. */
 enum err log_file_remove_torn(struct vfs *vfs, const char *dir, uint64_t sequence,
                               bool *ret_removed, struct errinfo *info) MUST_CHECK;
+/* Remove the file; `aside`: rename it to *.damaged instead, to be looked at. */
+enum err log_file_dispose(struct vfs *vfs, const char *dir, uint64_t sequence, bool aside,
+                          struct errinfo *info) MUST_CHECK;
 struct log_facts log_file_facts(const struct log_file *f);
 const char *log_file_name(const struct log_file *f);
 

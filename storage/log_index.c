@@ -4,6 +4,7 @@
 #include "storage/log_index_parts.h"
 
 static_assert(sizeof(struct row_source) == 2 * 8 + 8 * 4, "no padding");
+static_assert(sizeof(struct hide_key) == 3 * sizeof(uint32_t), "no padding");
 static_assert(sizeof(struct index_key) == 3 * 8 + 2 * 16, "no padding");
 
 #define TABLES_A_RESERVE 8 /* tables that may grow once each */
@@ -42,16 +43,20 @@ static struct index_key key_of_span(const struct link_data *link)
 {
     struct index_key key = key_of_trace(link);
     key.start = link->span_id;
+    put_u64(key.id.byte, (uint64_t)link->start_ns);
     return key;
 }
 
 static struct index_key key_of_record(const struct record *r)
 {
-    if (r->kind == RECORD_LINK)
-        return (struct index_key){.kind = RECORD_LINK,
-                                  .project_id = r->link.project_id,
-                                  .profiler_id = r->link.trace_id,
-                                  .start = r->link.span_id};
+    if (r->kind == RECORD_LINK) {
+        struct index_key key = {.kind = RECORD_LINK,
+                                .project_id = r->link.project_id,
+                                .profiler_id = r->link.trace_id,
+                                .start = r->link.span_id};
+        put_u64(key.id.byte, (uint64_t)r->link.start_ns);
+        return key;
+    }
     return (struct index_key){.kind = r->kind,
                               .project_id = r->project_id,
                               .profiler_id = r->profiler_id,
@@ -114,6 +119,13 @@ static bool source_equals(const void *self, uint32_t id, const void *key)
     return memcmp(index_source(self, id), key, sizeof(struct row_source)) == 0;
 }
 
+static bool hide_equals(const void *self, uint32_t id, const void *key)
+{
+    const struct hide_data *hide = index_hide(self, id);
+    const struct hide_key *wanted = key;
+    return hide->part == wanted->part && hide->id == wanted->id && hide->link == wanted->link;
+}
+
 /* ---- create, destroy ---- */
 
 static void init_parts(struct log_index *ix)
@@ -123,12 +135,14 @@ static void init_parts(struct log_index *ix)
     stable_array_init(&ix->links, sizeof(struct link_data));
     stable_array_init(&ix->runs, sizeof(struct run_slot));
     stable_array_init(&ix->sources, sizeof(struct row_source));
+    stable_array_init(&ix->hides, sizeof(struct hide_data));
     id_table_init(&ix->by_key, ix, row_equals);
     id_table_init(&ix->by_id, ix, ids_equal);
     id_table_init(&ix->by_run, ix, run_equals);
     id_table_init(&ix->by_span, ix, span_equals);
     id_table_init(&ix->by_trace, ix, trace_equals);
     id_table_init(&ix->by_source, ix, source_equals);
+    id_table_init(&ix->by_hidden, ix, hide_equals);
 }
 
 enum err log_index_create(struct mem_budget *budget, struct log_index **ret)
@@ -173,12 +187,14 @@ void log_index_destroy(struct log_index *ix)
     id_table_close(&ix->by_span);
     id_table_close(&ix->by_trace);
     id_table_close(&ix->by_source);
+    id_table_close(&ix->by_hidden);
     text_pool_close(&ix->texts);
     stable_array_close(&ix->rows);
     stable_array_close(&ix->extras);
     stable_array_close(&ix->links);
     stable_array_close(&ix->runs);
     stable_array_close(&ix->sources);
+    stable_array_close(&ix->hides);
     (void)pthread_mutex_destroy(&ix->lock);
     mem_account_close(&ix->account);
     mem_account_close(&ix->waiting_account);
@@ -235,7 +251,8 @@ static size_t bytes_of_index(const struct log_index *ix)
 {
     return ix->row_count * ix->rows.item_size + ix->extra_count * ix->extras.item_size +
            ix->link_count * ix->links.item_size + ix->run_count * ix->runs.item_size +
-           ix->source_count * ix->sources.item_size + text_pool_bytes(&ix->texts) +
+           ix->source_count * ix->sources.item_size + ix->hide_count * ix->hides.item_size +
+           id_table_bytes(&ix->by_hidden) + text_pool_bytes(&ix->texts) +
            id_table_bytes(&ix->by_key) + id_table_bytes(&ix->by_id) + id_table_bytes(&ix->by_run) +
            id_table_bytes(&ix->by_span) + id_table_bytes(&ix->by_trace) +
            id_table_bytes(&ix->by_source) + (size_t)ix->run_bytes +
@@ -309,29 +326,71 @@ static enum err reserve_record_texts(struct log_index *ix, const struct record *
     return ERR_OK;
 }
 
-enum err log_index_reserve(struct log_index *ix, const struct record *records, size_t count)
+/* Room to hide rows of other parts. */
+static enum err reserve_hides(struct log_index *ix, size_t count)
 {
-    size_t links = 0;
-    size_t extras = 0;
+    if (count == 0)
+        return ERR_OK;
+    TRY(retired_reserve(&ix->retired, 1));
+    TRY(stable_array_reserve(&ix->hides, ix->hide_count + count));
+    return id_table_reserve(&ix->by_hidden, count, &ix->retired, ix->generation);
+}
+
+/* What records come to. */
+struct record_counts {
+    size_t all;
+    size_t rows;
+    size_t links;
+    size_t extras;
+};
+
+static struct record_counts count_records(const struct record *records, size_t count)
+{
+    struct record_counts c = {.all = count};
     for (size_t i = 0; i < count; i++) {
-        links += records[i].kind == RECORD_LINK;
-        extras += records[i].kind == RECORD_TRANSACTION;
+        c.links += records[i].kind == RECORD_LINK;
+        c.extras += records[i].kind == RECORD_TRANSACTION;
     }
+    c.rows = count - c.links;
+    return c;
+}
+
+static enum err reserve_arrays(struct log_index *ix, const struct record_counts *c)
+{
+    if (c->rows >= ID_NONE - ix->row_count || c->links >= ID_NONE - ix->link_count)
+        return ERR_LIMIT;
+    TRY(stable_array_reserve(&ix->rows, ix->row_count + c->rows));
+    TRY(stable_array_reserve(&ix->sources, ix->source_count + c->rows));
+    TRY(stable_array_reserve(&ix->extras, ix->extra_count + c->extras));
+    TRY(stable_array_reserve(&ix->links, ix->link_count + c->links));
+    return stable_array_reserve(&ix->runs, ix->run_count + c->all);
+}
+
+enum err log_index_reserve(struct log_index *ix, const struct record *records, size_t count,
+                           size_t hide_count)
+{
+    struct record_counts c = count_records(records, count);
     settle_account(ix);
-    if (mem_account_reserve(&ix->account, growth(ix, records, count, links, extras)) != ERR_OK)
+    size_t wanted = growth(ix, records, count, c.links, c.extras);
+    if (hide_count > 0)
+        wanted += hide_count * ix->hides.item_size + id_table_growth(&ix->by_hidden, hide_count);
+    if (mem_account_reserve(&ix->account, wanted) != ERR_OK)
         return ERR_BUSY;
+    TRY(reserve_hides(ix, hide_count));
     for (size_t i = 0; i < count; i++)
         TRY(reserve_record_texts(ix, &records[i]));
-    size_t rows = count - links;
-    if (rows >= ID_NONE - ix->row_count || links >= ID_NONE - ix->link_count)
-        return ERR_LIMIT;
-    TRY(stable_array_reserve(&ix->rows, ix->row_count + rows));
-    TRY(stable_array_reserve(&ix->sources, ix->source_count + rows));
-    TRY(stable_array_reserve(&ix->extras, ix->extra_count + extras));
-    TRY(stable_array_reserve(&ix->links, ix->link_count + links));
-    TRY(stable_array_reserve(&ix->runs, ix->run_count + count));
-    TRY(reserve_tables(ix, rows, links));
+    TRY(reserve_arrays(ix, &c));
+    TRY(reserve_tables(ix, c.rows, c.links));
     return reserve_spares(ix, count);
+}
+
+enum err log_index_reserve_carried(struct log_index *ix, size_t count)
+{
+    size_t limit = ix->account.max;
+    ix->account.max = SIZE_MAX;
+    enum err rc = log_index_reserve(ix, NULL, 0, count);
+    ix->account.max = limit;
+    return rc;
 }
 
 /* ---- adding ---- */
@@ -416,15 +475,6 @@ static void add_to_run(struct log_index *ix, struct index_key key, struct run_en
         id_table_set(&ix->by_run, hash, &key, id);
 }
 
-static void mark_tags(struct log_index *ix, const struct row_data *row, uint32_t id)
-{
-    const struct row_source *source = index_source(ix, row->source);
-    for (size_t i = 0; i < TEXT_TRANSACTION; i++)
-        text_pool_mark_tag(&ix->texts, source->text[i], id);
-    if (row->extra != ID_NONE)
-        text_pool_mark_tag(&ix->texts, index_extra(ix, row->extra)->transaction, id);
-}
-
 static void fill_row(struct log_index *ix, const struct record *r, struct log_place place,
                      struct row_data *row)
 {
@@ -448,7 +498,6 @@ static bool add_row(struct log_index *ix, const struct record *r, struct log_pla
     uint32_t id = (uint32_t)ix->row_count++;
     struct row_data *row = index_row(ix, id);
     fill_row(ix, r, place, row);
-    mark_tags(ix, row, id);
 
     struct index_key ids = key_of_ids(ix, row);
     uint64_t hash = index_key_hash(ix, &ids);
@@ -540,22 +589,74 @@ void log_index_add_damaged(struct log_index *ix, const struct record *record,
     atomic_store_explicit(&index_row(ix, id)->damaged, true, memory_order_relaxed);
 }
 
+uint32_t log_index_find(const struct log_index *ix, const struct record *record)
+{
+    if (record->kind != RECORD_LINK)
+        return find_row(ix, record);
+    struct index_key key = key_of_record(record);
+    return id_table_find(&ix->by_span, index_key_hash(ix, &key), &key);
+}
+
 bool log_index_find_content(const struct log_index *ix, const struct record *record,
                             struct hash128 *ret)
 {
-    if (record->kind == RECORD_LINK) {
-        struct index_key key = key_of_record(record);
-        uint32_t link = id_table_find(&ix->by_span, index_key_hash(ix, &key), &key);
-        if (link == ID_NONE)
-            return false;
-        *ret = index_link(ix, link)->content;
-        return true;
-    }
-    uint32_t row = find_row(ix, record);
-    if (row == ID_NONE || is_damaged(ix, row))
+    uint32_t id = log_index_find(ix, record);
+    if (id == ID_NONE || (record->kind != RECORD_LINK && is_damaged(ix, id)))
         return false;
-    *ret = index_row(ix, row)->content;
+    *ret = record->kind == RECORD_LINK ? index_link(ix, id)->content : index_row(ix, id)->content;
     return true;
+}
+
+size_t log_index_row_count(const struct log_index *ix)
+{
+    return ix->row_count;
+}
+
+size_t log_index_link_count(const struct log_index *ix)
+{
+    return ix->link_count;
+}
+
+size_t log_index_hide_count(const struct log_index *ix)
+{
+    return ix->hide_count;
+}
+
+/* ---- rows of other parts ---- */
+
+static void put_hide(struct log_index *ix, const struct hide_data *hide)
+{
+    struct hide_key key = {.part = hide->part, .id = hide->id, .link = hide->link};
+    uint32_t at = (uint32_t)ix->hide_count++;
+    *index_hide(ix, at) = *hide;
+    id_table_set(&ix->by_hidden, index_hide_hash(ix, &key), &key, at);
+}
+
+void log_index_hide(struct log_index *ix, uint32_t part, uint32_t id, bool link, uint32_t by)
+{
+    put_hide(ix, &(struct hide_data){.part = part, .id = id, .link = link, .by = by});
+    ix->hidden_rows += !link;
+    ix->hidden_links += link;
+}
+
+void log_index_carry_hidden(struct log_index *ix, size_t at, uint32_t part, uint32_t id)
+{
+    struct hide_data hide = *index_hide(ix, (uint32_t)at);
+    hide.part = part;
+    hide.id = id;
+    put_hide(ix, &hide);
+}
+
+void log_index_forget_hidden(struct log_index *ix, size_t rows, size_t links)
+{
+    ix->hidden_rows -= rows;
+    ix->hidden_links -= links;
+}
+
+struct log_hidden log_index_hidden(const struct log_index *ix, size_t at)
+{
+    const struct hide_data *hide = index_hide(ix, (uint32_t)at);
+    return (struct log_hidden){hide->part, hide->id, hide->link != 0, hide->by};
 }
 
 /* ---- publishing ---- */
@@ -572,7 +673,7 @@ static void hand_over_retired(struct log_index *ix)
     mem_account_move(&ix->account, &ix->waiting_account, bytes);
 }
 
-/* What no snapshot can reach any more, for retired_free_list. Under the lock. */
+/* What no pin can reach any more, for retired_free_list. Under the lock. */
 static void *take_dead(struct log_index *ix)
 {
     uint64_t oldest = ix->oldest == NULL ? ix->generation : ix->oldest->generation;
@@ -588,11 +689,14 @@ void log_index_publish(struct log_index *ix)
     struct log_index_stats stats = {.rows = ix->row_count - ix->replaced_rows,
                                     .links = ix->link_count - ix->replaced_links,
                                     .replaced = ix->replaced_rows + ix->replaced_links,
+                                    .hidden = ix->hidden_rows + ix->hidden_links,
+                                    .hidden_rows = ix->hidden_rows,
                                     .bytes = bytes_of_index(ix)};
     (void)pthread_mutex_lock(&ix->lock);
     ix->published_rows = (uint32_t)ix->row_count;
     ix->published_links = (uint32_t)ix->link_count;
     ix->published_runs = (uint32_t)ix->run_count;
+    ix->published_hides = (uint32_t)ix->hide_count;
     ix->stats = stats;
     ix->generation++;
     hand_over_retired(ix);
@@ -611,44 +715,40 @@ void log_index_get_stats(struct log_index *ix, struct log_index_stats *ret)
 
 /* ---- pins ---- */
 
-struct snapshot *log_index_pin(struct log_index *ix, struct store *store)
+void log_index_pin(struct log_index *ix, struct log_pin *pin)
 {
-    struct snapshot *snap = mem_alloc(sizeof *snap);
-    if (snap == NULL)
-        return NULL;
     (void)pthread_mutex_lock(&ix->lock);
-    *snap = (struct snapshot){.index = ix,
-                              .store = store,
-                              .generation = ix->generation,
-                              .row_count = ix->published_rows,
-                              .link_count = ix->published_links,
-                              .run_count = ix->published_runs,
-                              .older = ix->newest};
+    *pin = (struct log_pin){.index = ix,
+                            .generation = ix->generation,
+                            .row_count = ix->published_rows,
+                            .link_count = ix->published_links,
+                            .run_count = ix->published_runs,
+                            .hide_count = ix->published_hides,
+                            .older = ix->newest};
     if (ix->newest == NULL)
-        ix->oldest = snap;
+        ix->oldest = pin;
     else
-        ix->newest->newer = snap;
-    ix->newest = snap;
+        ix->newest->newer = pin;
+    ix->newest = pin;
     (void)pthread_mutex_unlock(&ix->lock);
-    return snap;
 }
 
-void snapshot_release(struct snapshot *snap)
+void log_index_unpin(struct log_pin *pin)
 {
-    if (snap == NULL)
+    struct log_index *ix = pin->index;
+    if (ix == NULL)
         return;
-    struct log_index *ix = snap->index;
     (void)pthread_mutex_lock(&ix->lock);
-    if (snap->older == NULL)
-        ix->oldest = snap->newer;
+    if (pin->older == NULL)
+        ix->oldest = pin->newer;
     else
-        snap->older->newer = snap->newer;
-    if (snap->newer == NULL)
-        ix->newest = snap->older;
+        pin->older->newer = pin->newer;
+    if (pin->newer == NULL)
+        ix->newest = pin->older;
     else
-        snap->newer->older = snap->older;
+        pin->newer->older = pin->older;
     void *dead = take_dead(ix);
     (void)pthread_mutex_unlock(&ix->lock);
     retired_free_list(dead);
-    mem_free(snap);
+    pin->index = NULL;
 }

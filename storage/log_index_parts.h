@@ -1,4 +1,4 @@
-/* log_index_parts.h - what log_index.c (the writer) and snapshot.c (the readers) share. */
+/* log_index_parts.h - what log_index.c (the writer) and log_view.c (the readers) share. */
 #ifndef HEARTH_STORAGE_LOG_INDEX_PARTS_H
 #define HEARTH_STORAGE_LOG_INDEX_PARTS_H
 
@@ -62,8 +62,8 @@ struct index_key {
     uint64_t kind;
     uint64_t project_id;
     struct uuid profiler_id; /* links: the trace */
-    struct uuid id;
-    uint64_t start; /* links: the span */
+    struct uuid id;          /* links: the start, in the first 8 bytes */
+    uint64_t start;          /* links: the span */
 };
 
 /* The rows of a profiler, the transaction profiles of a project (profiler nil), or its links. */
@@ -80,12 +80,28 @@ static inline struct index_key index_run_key(const struct run_slot *slot)
         .kind = slot->kind, .project_id = slot->project_id, .profiler_id = slot->profiler_id};
 }
 
+/* A row or link of another part that one of these replaces. */
+struct hide_data {
+    uint32_t part;
+    uint32_t id;
+    uint32_t link; /* 1: a link */
+    uint32_t by;   /* row or link of this set */
+};
+
+/* No padding: hashed as bytes. */
+struct hide_key {
+    uint32_t part;
+    uint32_t id;
+    uint32_t link;
+};
+
 struct log_index {
     struct stable_array rows;
     struct stable_array extras;
     struct stable_array links;
     struct stable_array runs;
     struct stable_array sources;
+    struct stable_array hides;
     struct text_pool texts;
     struct id_table by_key;   /* newest row of the key */
     struct id_table by_id;    /* newest row of these ids */
@@ -93,43 +109,37 @@ struct log_index {
     struct id_table by_span;  /* newest link of the key */
     struct id_table by_trace; /* newest link of the trace */
     struct id_table by_source;
+    struct id_table by_hidden;
     struct run_piece *spares; /* of one id each, linked by `next` */
     size_t spare_count;
     struct retired retired;     /* since the last publish */
     struct mem_account account; /* holds at least what is in use */
     uint64_t hash_seed;
 
-    /* the writer's; readers know those of their snapshot */
+    /* the writer's; readers know those of their view */
     size_t row_count;
     size_t extra_count;
     size_t link_count;
     size_t run_count;
     size_t source_count;
+    size_t hide_count;
     ptrdiff_t run_bytes;
     uint64_t replaced_rows;
     uint64_t replaced_links;
+    uint64_t hidden_rows; /* of other parts, each counted once */
+    uint64_t hidden_links;
 
     pthread_mutex_t lock; /* guards what follows */
     uint64_t generation;
     uint32_t published_rows;
     uint32_t published_links;
     uint32_t published_runs;
+    uint32_t published_hides;
     struct log_index_stats stats;
-    struct snapshot *oldest;
-    struct snapshot *newest;
-    struct retired waiting; /* for snapshots to go */
+    struct log_pin *oldest;
+    struct log_pin *newest;
+    struct retired waiting; /* for pins to go */
     struct mem_account waiting_account;
-};
-
-struct snapshot {
-    struct log_index *index;
-    struct store *store;
-    uint64_t generation;
-    uint32_t row_count;
-    uint32_t link_count;
-    uint32_t run_count;
-    struct snapshot *older;
-    struct snapshot *newer;
 };
 
 static inline struct row_data *index_row(const struct log_index *ix, uint32_t id)
@@ -155,6 +165,21 @@ static inline struct row_source *index_source(const struct log_index *ix, uint32
 static inline struct row_extra *index_extra(const struct log_index *ix, uint32_t id)
 {
     return stable_array_at(&ix->extras, id);
+}
+
+static inline struct hide_data *index_hide(const struct log_index *ix, uint32_t at)
+{
+    return stable_array_at(&ix->hides, at);
+}
+
+static inline enum record_kind index_row_kind(const struct row_data *row)
+{
+    return row->extra == ID_NONE ? RECORD_CHUNK : RECORD_TRANSACTION;
+}
+
+static inline uint64_t index_hide_hash(const struct log_index *ix, const struct hide_key *key)
+{
+    return hash_bytes(bytes_of(key, sizeof *key), ix->hash_seed);
 }
 
 static inline uint64_t index_key_hash(const struct log_index *ix, const struct index_key *key)

@@ -56,12 +56,16 @@ struct recovery {
     struct vfs *vfs;
     const char *dir;
     bool read_only;
-    struct log_index *index;
+    const struct recovery_options *options;
+    struct log_set *set;
+    struct log_index *index; /* of the set */
     struct recovered *out;
-    struct record *records;        /* RECORDS_AT_ONCE */
-    bool damaged[RECORDS_AT_ONCE]; /* the block of each */
-    uint32_t log;                  /* being scanned */
-    struct log_damage replacing;   /* in it: rows that would have hidden others */
+    struct record *records;                    /* RECORDS_AT_ONCE */
+    bool damaged[RECORDS_AT_ONCE];             /* the block of each */
+    struct key_place outside[RECORDS_AT_ONCE]; /* what each replaces there */
+    bool hides[RECORDS_AT_ONCE];               /* whether it does */
+    uint32_t log;                              /* being scanned */
+    struct log_damage replacing;               /* in it: rows that would have hidden others */
 };
 
 /* A file whose header cannot be read: torn while it was made, or damaged later. */
@@ -86,6 +90,7 @@ static enum err set_aside(struct recovery *r, uint64_t sequence, bool last,
     r->out->damaged_bytes += size;
     r->out->last_sequence = sequence;
     r->out->last_size = 0;
+    r->set->has_damage = true;
     return ERR_OK;
 }
 
@@ -102,7 +107,11 @@ static enum err open_log(struct recovery *r, uint64_t sequence, bool last, struc
         return set_aside(r, sequence, last, &reason, info);
     if (rc != ERR_OK)
         return err_set(info, rc, "%s", reason.text);
-    r->out->logs[r->out->count++] = log;
+    if (log_set_reserve(r->set) != ERR_OK) {
+        log_file_close(log);
+        return err_set(info, ERR_NOMEM, "recovery: out of memory");
+    }
+    log_set_add(r->set, log);
     r->out->last_sequence = sequence;
     r->out->last_size = log_file_facts(log).file_size;
     return ERR_OK;
@@ -110,15 +119,33 @@ static enum err open_log(struct recovery *r, uint64_t sequence, bool last, struc
 
 /* ---- scanning ---- */
 
+/* Whether the record has the key of something that is there; *ret_whole: and that is whole. */
+static enum err find_replaced(struct recovery *r, size_t at, bool *ret_replaces, bool *ret_whole)
+{
+    struct hash128 content;
+    const struct record *record = &r->records[at];
+    r->hides[at] = false;
+    *ret_whole = log_index_find_content(r->index, record, &content);
+    *ret_replaces = *ret_whole || log_index_find(r->index, record) != UINT32_MAX;
+    if (*ret_replaces || r->options->find_outside == NULL)
+        return ERR_OK;
+    enum err rc = r->options->find_outside(r->options->self, record, &r->outside[at]);
+    if (rc == ERR_NOTFOUND)
+        return ERR_OK;
+    TRY(rc);
+    r->hides[at] = *ret_replaces = true;
+    *ret_whole = !r->outside[at].damaged;
+    return ERR_OK;
+}
+
 /* Of a closed log, whose blocks are not verified: one that would hide an older row is. */
 static enum err check_replacing(struct recovery *r, const struct record *record, uint64_t offset,
                                 bool *ret_damaged, struct errinfo *info)
 {
-    struct hash128 content;
     struct errinfo reason = {0};
-    if (record->block_size == 0 || !log_index_find_content(r->index, record, &content))
+    if (record->block_size == 0)
         return ERR_OK;
-    enum err rc = log_file_verify_block(r->out->logs[r->log], record, offset, &reason);
+    enum err rc = log_file_verify_block(log_set_log(r->set, r->log), record, offset, &reason);
     if (rc != ERR_CORRUPT)
         return rc == ERR_OK ? ERR_OK : err_set(info, rc, "%s", reason.text);
     *ret_damaged = true;
@@ -131,22 +158,41 @@ static enum err check_replacing(struct recovery *r, const struct record *record,
     return ERR_OK;
 }
 
+/* One row more, which may hide one outside; a damaged one hides nothing that may be whole. */
+static void add_record(struct recovery *r, size_t at, bool whole_outside, struct log_place place)
+{
+    const struct record *record = &r->records[at];
+    bool link = record->kind == RECORD_LINK;
+    if (r->damaged[at] && r->hides[at] && whole_outside)
+        return;
+    if (r->damaged[at])
+        log_index_add_damaged(r->index, record, place);
+    else
+        (void)log_index_add(r->index, record, place);
+    size_t count = link ? log_index_link_count(r->index) : log_index_row_count(r->index);
+    if (r->hides[at])
+        log_index_hide(r->index, r->outside[at].uid, r->outside[at].id, link, (uint32_t)count - 1);
+}
+
+/* One by one: a record may replace the one before it. */
 static enum err add_records(struct recovery *r, size_t count, bool verified, uint64_t *offset,
                             struct errinfo *info)
 {
-    enum err rc = log_index_reserve(r->index, r->records, count);
+    enum err rc = log_index_reserve(r->index, r->records, count, count);
     if (rc != ERR_OK)
         return err_set(info, rc, "no room in the index%s",
                        rc == ERR_BUSY ? ": it needs more than --memory-max grants" : "");
     for (size_t i = 0; i < count; i++) {
         struct log_place place = {
             .log = r->log, .offset = (uint32_t)*offset, .block_size = r->records[i].block_size};
-        if (!verified)
+        bool whole = false;
+        bool replaces = false;
+        rc = find_replaced(r, i, &replaces, &whole);
+        if (rc != ERR_OK)
+            return err_set(info, rc, "cannot look for what a record replaces");
+        if (replaces && whole && !verified)
             TRY(check_replacing(r, &r->records[i], *offset, &r->damaged[i], info));
-        if (r->damaged[i])
-            log_index_add_damaged(r->index, &r->records[i], place);
-        else
-            (void)log_index_add(r->index, &r->records[i], place);
+        add_record(r, i, whole, place);
         *offset += r->records[i].block_size;
     }
     return ERR_OK;
@@ -194,6 +240,7 @@ static void report_damage(struct recovery *r, const struct log_file *log, struct
     uint64_t batches = d->batches + (d->tail_size > 0 && !torn);
     r->out->damaged_bytes += bytes;
     r->out->damaged_batches += batches;
+    r->set->has_damage = true;
     log_error("store",
               "log_damaged file=%s offset=%" PRIu64 " bytes_not_served=%" PRIu64 " batches=%" PRIu64
               " reason=\"%s\"",
@@ -201,28 +248,28 @@ static void report_damage(struct recovery *r, const struct log_file *log, struct
 }
 
 /* How many bytes of log `at` count, as its successor says; 0: nobody says. */
-static uint64_t size_by_successor(const struct recovered *all, size_t at)
+static uint64_t size_by_successor(const struct log_set *all, uint32_t at)
 {
-    if (at + 1 == all->count)
+    if (at + 1 == all->log_count)
         return 0;
-    struct log_facts own = log_file_facts(all->logs[at]);
-    struct log_facts next = log_file_facts(all->logs[at + 1]);
+    struct log_facts own = log_file_facts(log_set_log(all, at));
+    struct log_facts next = log_file_facts(log_set_log(all, at + 1));
     return next.sequence == own.sequence + 1 ? next.previous_size : 0;
 }
 
-static enum err scan_log(struct recovery *r, size_t at, struct errinfo *info)
+static enum err scan_log(struct recovery *r, uint32_t at, struct errinfo *info)
 {
-    struct log_file *log = r->out->logs[at];
+    struct log_file *log = log_set_log(r->set, at);
     bool last = log_file_facts(log).sequence == r->out->last_sequence;
     struct log_scan scan = {
-        .size_max = size_by_successor(r->out, at), .self = r, .on_batch = on_batch};
+        .size_max = size_by_successor(r->set, at), .self = r, .on_batch = on_batch};
     scan.verify_blocks = scan.size_max == 0;
     struct log_damage damage = {0};
     uint64_t file_size = log_file_facts(log).file_size;
     if (scan.size_max != 0 && file_size > scan.size_max)
         log_info("store", "log_end_ignored file=%s bytes=%" PRIu64, log_file_name(log),
                  file_size - scan.size_max);
-    r->log = (uint32_t)at;
+    r->log = at;
     r->replacing = (struct log_damage){0};
     TRY(log_file_scan(log, &scan, &damage, info));
     bool open = last && (damage.tail_size == 0 || damage.tail_torn);
@@ -241,38 +288,32 @@ static enum err run(struct recovery *r, struct sequences *found, struct errinfo 
 {
     TRY(list_logs(r->vfs, r->dir, found, info));
     r->records = mem_array(RECORDS_AT_ONCE, sizeof *r->records);
-    r->out->logs = mem_array(found->count, sizeof(struct log_file *));
-    if (r->records == NULL || r->out->logs == NULL)
+    if (r->records == NULL)
         return err_set(info, ERR_NOMEM, "recovery: out of memory");
     for (size_t i = 0; i < found->count; i++)
-        TRY(open_log(r, found->items[i], i + 1 == found->count, info));
-    for (size_t i = 0; i < r->out->count; i++)
+        if (found->items[i] > r->options->after)
+            TRY(open_log(r, found->items[i], i + 1 == found->count, info));
+    for (uint32_t i = 0; i < r->set->log_count; i++)
         TRY(scan_log(r, i, info));
     return r->read_only ? ERR_OK : r->vfs->sync_dir(r->vfs, r->dir, info);
 }
 
-enum err recovery_run(struct vfs *vfs, const char *dir, bool read_only, struct log_index *index,
-                      struct recovered *ret, struct errinfo *info)
+enum err recovery_run(const struct recovery_options *options, struct recovered *ret,
+                      struct errinfo *info)
 {
-    struct recovered out = {0};
-    struct recovery r = {
-        .vfs = vfs, .dir = dir, .read_only = read_only, .index = index, .out = &out};
+    struct recovered out = {.last_sequence = options->after, .last_size = options->after_size};
+    struct recovery r = {.vfs = options->vfs,
+                         .dir = options->dir,
+                         .read_only = options->read_only,
+                         .options = options,
+                         .set = options->set,
+                         .index = options->set->index,
+                         .out = &out};
     struct sequences found = {0};
     enum err rc = run(&r, &found, info);
     mem_free(found.items);
     mem_free(r.records);
-    if (rc != ERR_OK) {
-        recovered_close(&out);
-        return rc;
-    }
-    *ret = out;
-    return ERR_OK;
-}
-
-void recovered_close(struct recovered *r)
-{
-    for (size_t i = 0; i < r->count; i++)
-        log_file_close(r->logs[i]);
-    mem_free(r->logs);
-    *r = (struct recovered){0};
+    if (rc == ERR_OK)
+        *ret = out;
+    return rc;
 }

@@ -23,13 +23,24 @@
 #ifndef HEARTH_STORAGE_RECOVERY_H
 #define HEARTH_STORAGE_RECOVERY_H
 
-#include "storage/log_file.h"
-#include "storage/log_index.h"
+#include "storage/log_set.h"
+#include "storage/part.h"
+
+struct recovery_options {
+    struct vfs *vfs;
+    const char *dir;
+    bool read_only;
+    uint64_t after;      /* logs up to this sequence are in segments: passed over */
+    uint64_t after_size; /* how much of that one counted */
+    struct log_set *set; /* gets the logs and what is in them */
+    /* The row or link that a record replaces outside the set, ERR_NOTFOUND: none. NULL: there is
+     * nothing else. */
+    void *self;
+    enum err (*find_outside)(void *self, const struct record *record, struct key_place *ret);
+};
 
 struct recovered {
-    struct log_file **logs; /* mem_free the array; the index counts them from 0 */
-    size_t count;
-    bool last_is_open;      /* appends go on in the last one */
+    bool last_is_open;      /* appends go on in the last log of the set */
     uint64_t last_sequence; /* 0: none, not even a damaged one */
     uint64_t last_size;     /* how many bytes of it count; 0: unknown */
     uint64_t disk_bytes;    /* of all logs, what is not served too */
@@ -37,8 +48,7 @@ struct recovered {
     uint64_t damaged_batches;
 };
 
-enum err recovery_run(struct vfs *vfs, const char *dir, bool read_only, struct log_index *index,
-                      struct recovered *ret, struct errinfo *info) MUST_CHECK;
-void recovered_close(struct recovered *r); /* the logs too */
+enum err recovery_run(const struct recovery_options *options, struct recovered *ret,
+                      struct errinfo *info) MUST_CHECK;
 
 #endif

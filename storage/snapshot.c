@@ -1,313 +1,541 @@
-/* snapshot.c - reading the index through a snapshot, without a lock. */
+/* snapshot.c - one view of all parts of a store: what each finds, put together.
+ *
+ * A row id is (number of the part in the snapshot, ordinal in the part). A segment whose index
+ * turns out to be damaged is passed over from then on, whole; snapshot_count_damaged tells of it.
+ */
 #include <assert.h>
-#include <stdlib.h>
 
-#include "storage/log_index_parts.h"
+#include "base/size.h"
+#include "base/sort.h"
+#include "storage/snapshot_parts.h"
 
-struct store *snapshot_store(const struct snapshot *snap)
+/* ---- taking and giving back ---- */
+
+static enum err open_views(struct snapshot *snap)
 {
-    return snap->store;
-}
-
-struct log_place snapshot_place(const struct snapshot *snap, row_id id)
-{
-    return index_row(snap->index, id)->place;
-}
-
-bool snapshot_mark_damaged(const struct snapshot *snap, row_id id)
-{
-    return !atomic_exchange_explicit(&index_row(snap->index, id)->damaged, true,
-                                     memory_order_relaxed);
-}
-
-uint32_t snapshot_retention_days(const struct snapshot *snap, row_id id)
-{
-    return index_source(snap->index, index_row(snap->index, id)->source)->retention_days;
-}
-
-/* ---- one row, one text ---- */
-
-void snapshot_row(const struct snapshot *snap, row_id id, struct row *ret)
-{
-    assert(id < snap->row_count);
-    const struct row_data *row = index_row(snap->index, id);
-    const struct row_source *source = index_source(snap->index, row->source);
-    *ret = (struct row){.kind = row->extra == ID_NONE ? PROFILE_CHUNK : PROFILE_TRANSACTION,
-                        .organization_id = source->organization_id,
-                        .project_id = source->project_id,
-                        .profiler_id = row->profiler_id,
-                        .id = row->id,
-                        .start_ns = row->start_ns,
-                        .end_ns = row->end_ns,
-                        .received_ns = row->received_ns,
-                        .sample_count = row->sample_count,
-                        .thread_count = row->thread_count,
-                        .platform = source->text[TEXT_PLATFORM],
-                        .environment = source->text[TEXT_ENVIRONMENT],
-                        .release = source->text[TEXT_RELEASE],
-                        .dist = source->text[TEXT_DIST],
-                        .sdk_name = source->text[TEXT_SDK_NAME],
-                        .sdk_version = source->text[TEXT_SDK_VERSION],
-                        .block_size = row->place.block_size};
-    if (row->extra == ID_NONE)
-        return;
-    const struct row_extra *extra = index_extra(snap->index, row->extra);
-    ret->transaction = extra->transaction;
-    ret->trace_id = extra->trace_id;
-    ret->transaction_id = extra->transaction_id;
-}
-
-struct bytes snapshot_string(const struct snapshot *snap, uint32_t id)
-{
-    return text_pool_get(&snap->index->texts, id);
-}
-
-bool snapshot_find_string(const struct snapshot *snap, struct bytes text, uint32_t *ret_id)
-{
-    uint32_t id = text_pool_find(&snap->index->texts, text);
-    if (id == ID_NONE || text_pool_tag_from(&snap->index->texts, id) >= snap->row_count)
-        return false;
-    *ret_id = id;
-    return true;
-}
-
-/* ---- growing answers ---- */
-
-/* The array with room for one more item of `size` bytes, or NULL; the old one stays behind in the
- * arena. */
-static void *grow(struct arena *arena, void *items, size_t count, size_t *capacity, size_t size,
-                  size_t align)
-{
-    if (count < *capacity)
-        return items;
-    size_t wanted = *capacity == 0 ? 16 : *capacity * 2;
-    void *grown = arena_array(arena, wanted, size, align);
-    if (grown == NULL)
-        return NULL;
-    if (count > 0)
-        memcpy(grown, items, count * size);
-    *capacity = wanted;
-    return grown;
-}
-
-static enum err add_id(struct arena *arena, struct row_list *list, uint32_t id)
-{
-    uint32_t *ids =
-        grow(arena, list->ids, list->count, &list->capacity, sizeof *ids, _Alignof(uint32_t));
-    if (ids == NULL)
-        return arena->failed;
-    list->ids = ids;
-    ids[list->count++] = id;
+    struct version *v = snap->version;
+    snap->views = mem_array(v->count + 1, sizeof *snap->views);
+    if (snap->views == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < v->count; i++)
+        part_view_init(&snap->views[i], &v->parts[i], snap->account);
+    snap->view_count = v->count + 1;
+    snap->views[v->count] = (struct part_view){
+        .part = &snap->open, .log = log_pin_view(&snap->pin), .account = snap->account};
     return ERR_OK;
 }
 
-/* ---- order: start, then id ---- */
-
-typedef int compare_ids(const struct log_index *ix, uint32_t a, uint32_t b);
-
-static int compare_rows(const struct log_index *ix, uint32_t a, uint32_t b)
+struct snapshot *snapshot_acquire(struct store *s, struct mem_account *account)
 {
-    const struct row_data *left = index_row(ix, a);
-    const struct row_data *right = index_row(ix, b);
-    if (left->start_ns != right->start_ns)
-        return left->start_ns < right->start_ns ? -1 : 1;
-    int order = uuid_compare(left->id, right->id);
-    return order != 0 ? order : (a > b) - (a < b);
+    struct snapshot *snap = mem_zalloc(sizeof *snap);
+    if (snap == NULL)
+        return NULL;
+    snap->store = s;
+    snap->account = account;
+    (void)pthread_mutex_lock(&s->lock);
+    snap->version = version_acquire(s->version);
+    snap->open = (struct part){.uid = s->open_uid, .log = log_set_acquire(s->open)};
+    log_index_pin(s->open->index, &snap->pin);
+    (void)pthread_mutex_unlock(&s->lock);
+    if (open_views(snap) == ERR_OK)
+        return snap;
+    snapshot_release(snap);
+    return NULL;
 }
 
-static int compare_links(const struct log_index *ix, uint32_t a, uint32_t b)
+void snapshot_release(struct snapshot *snap)
 {
-    int64_t left = index_link(ix, a)->start_ns;
-    int64_t right = index_link(ix, b)->start_ns;
-    if (left != right)
-        return left < right ? -1 : 1;
-    return (a > b) - (a < b);
+    if (snap == NULL)
+        return;
+    for (size_t i = 0; i < snap->view_count; i++)
+        part_view_close(&snap->views[i]);
+    log_index_unpin(&snap->pin);
+    log_set_release(snap->open.log);
+    version_release(snap->version);
+    mem_free(snap->views);
+    mem_free(snap);
 }
 
-static bool is_sorted(const struct log_index *ix, const uint32_t *ids, size_t count,
-                      compare_ids *compare)
+/* ---- parts ---- */
+
+static const struct part_view *open_view(const struct snapshot *snap)
 {
-    for (size_t i = 1; i < count; i++) {
-        if (compare(ix, ids[i - 1], ids[i]) > 0)
-            return false;
+    return &snap->views[snap->view_count - 1];
+}
+
+void snapshot_note_damaged(const struct snapshot *snap, const struct part_view *v)
+{
+    store_note_damaged_segment(snap->store, view_segment(v), "its index cannot be read");
+}
+
+/* Hidden by the open set: other parts' hidden rows are in the version. */
+static bool hidden_by_open(const struct snapshot *snap, const struct part_view *v, uint32_t id,
+                           bool link)
+{
+    const struct part_view *open = open_view(snap);
+    return v != open && log_view_hides(&open->log, v->part->uid, id, link);
+}
+
+bool snapshot_row_visible(const struct snapshot *snap, const struct part_view *v, uint32_t id)
+{
+    return part_row_visible(v, id) && !hidden_by_open(snap, v, id, false);
+}
+
+bool snapshot_link_visible(const struct snapshot *snap, const struct part_view *v, uint32_t id)
+{
+    return part_link_visible(v, id) && !hidden_by_open(snap, v, id, true);
+}
+
+bool snapshot_hides_any(const struct snapshot *snap, const struct part_view *v, uint32_t first,
+                        uint32_t end)
+{
+    if (hidden_meets(&v->part->rows, first, end))
+        return true;
+    if (open_view(snap)->log.hide_count == 0)
+        return false;
+    for (uint32_t id = first; id < end; id++)
+        if (hidden_by_open(snap, v, id, false))
+            return true;
+    return false;
+}
+
+/* Whether a moment of the part can be in [start_ns, end_ns]. */
+bool part_meets(const struct part_view *v, int64_t start_ns, int64_t end_ns)
+{
+    const struct segment *s = view_segment(v);
+    return s == NULL || (s->facts.start_ns <= end_ns && s->facts.end_ns >= start_ns);
+}
+
+uint64_t snapshot_count_damaged(const struct snapshot *snap, int64_t start_ns, int64_t end_ns)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < snap->version->aside_count; i++) {
+        const struct part_aside *aside = &snap->version->aside[i];
+        count += aside->start_ns <= end_ns && aside->end_ns >= start_ns;
     }
-    return true;
+    for (size_t i = 0; i < snap->view_count; i++)
+        count += !view_is_served(&snap->views[i]) && part_meets(&snap->views[i], start_ns, end_ns);
+    return count;
 }
 
-static void merge_halves(const struct log_index *ix, const uint32_t *from, size_t low,
-                         size_t middle, size_t high, uint32_t *to, compare_ids *compare)
+/* ---- one row ---- */
+
+static const struct part_view *view_of(const struct snapshot *snap, row_id id)
 {
-    size_t left = low;
-    size_t right = middle;
-    for (size_t at = low; at < high; at++) {
-        bool take_left =
-            left < middle && (right == high || compare(ix, from[left], from[right]) <= 0);
-        to[at] = take_left ? from[left++] : from[right++];
-    }
+    assert(row_part(id) < snap->view_count);
+    return &snap->views[row_part(id)];
 }
 
-/* Bottom up; answers are almost always sorted already. */
-static enum err sort_ids(const struct log_index *ix, struct row_list *list, struct arena *arena,
-                         compare_ids *compare)
+enum err snapshot_row(const struct snapshot *snap, row_id id, struct row *ret)
 {
-    if (is_sorted(ix, list->ids, list->count, compare))
-        return ERR_OK;
-    uint32_t *to = ARENA_ARRAY(arena, list->count, uint32_t);
-    if (to == NULL)
+    struct record r;
+    TRY(part_record(view_of(snap, id), row_ordinal(id), &r));
+    *ret = (struct row){.kind = (enum profile_kind)r.kind,
+                        .organization_id = r.organization_id,
+                        .project_id = r.project_id,
+                        .profiler_id = r.profiler_id,
+                        .id = r.id,
+                        .start_ns = r.start_ns,
+                        .end_ns = r.end_ns,
+                        .received_ns = r.received_ns,
+                        .sample_count = r.sample_count,
+                        .thread_count = r.thread_count,
+                        .platform = r.text[TEXT_PLATFORM],
+                        .environment = r.text[TEXT_ENVIRONMENT],
+                        .release = r.text[TEXT_RELEASE],
+                        .dist = r.text[TEXT_DIST],
+                        .sdk_name = r.text[TEXT_SDK_NAME],
+                        .sdk_version = r.text[TEXT_SDK_VERSION],
+                        .transaction = r.text[TEXT_TRANSACTION],
+                        .trace_id = r.trace_id,
+                        .transaction_id = r.transaction_id,
+                        .block_size = r.block_size};
+    return ERR_OK;
+}
+
+/* From now on what is sent again is written again. */
+static void note_unreadable(const struct snapshot *snap, const struct part_view *v, uint32_t id)
+{
+    struct store *s = snap->store;
+    if (v->part->log == NULL || !log_view_mark_damaged(&v->log, id))
+        return;
+    (void)pthread_mutex_lock(&s->lock);
+    s->stats.damaged_bytes += log_view_place(&v->log, id).block_size;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* What a profile of a segment still points to outside the arena goes with the snapshot: its texts. */
+static enum err keep_texts(struct profile *p, struct arena *arena)
+{
+    struct bytes *strings = ARENA_ARRAY(arena, p->string_count, struct bytes);
+    size_t size = 0;
+    if (strings == NULL)
         return arena->failed;
-    uint32_t *from = list->ids;
-    for (size_t width = 1; width < list->count; width *= 2) {
-        for (size_t low = 0; low < list->count; low += 2 * width) {
-            size_t middle = low + width < list->count ? low + width : list->count;
-            size_t high = middle + width < list->count ? middle + width : list->count;
-            merge_halves(ix, from, low, middle, high, to, compare);
-        }
-        uint32_t *swapped = from;
-        from = to;
-        to = swapped;
+    for (size_t i = 0; i < p->string_count; i++)
+        if (!size_add(size, p->strings[i].len, &size))
+            return ERR_LIMIT;
+    uint8_t *text = arena_take(arena, size, 1);
+    if (text == NULL)
+        return arena->failed;
+    for (size_t i = 0; i < p->string_count; i++) {
+        struct bytes from = p->strings[i];
+        if (from.len > 0)
+            memcpy(text, from.data, from.len);
+        strings[i] = bytes_of(text, from.len);
+        text += from.len;
     }
-    list->ids = from;
-    list->capacity = list->count; /* it may be the other array now */
+    p->strings = strings;
+    if (p->rest.len > 0)
+        p->rest = arena_copy(arena, p->rest);
+    return arena->failed;
+}
+
+enum err snapshot_read_profile(const struct snapshot *snap, row_id id, struct arena *arena,
+                               struct profile *ret, struct errinfo *info)
+{
+    struct part_view *v = &snap->views[row_part(id)];
+    struct profile profile;
+    if (!view_is_served(v))
+        return err_set(info, ERR_CORRUPT, "its segment is damaged");
+    enum err rc = part_read_profile(v, row_ordinal(id), arena, &profile, info);
+    if (rc == ERR_OK && !view_is_served(v))
+        return err_set(info, ERR_CORRUPT, "its segment cannot be read");
+    if (rc == ERR_CORRUPT || rc == ERR_IO)
+        note_unreadable(snap, v, row_ordinal(id));
+    if (rc == ERR_OK && view_segment(v) != NULL && keep_texts(&profile, arena) != ERR_OK)
+        rc = err_set(info, arena->failed, "no room for its texts");
+    if (rc == ERR_OK)
+        *ret = profile;
+    return rc;
+}
+
+/* ---- order of what was found: start, then ids ---- */
+
+struct ordering {
+    const struct snapshot *snap;
+    bool failed; /* a row could not be looked at */
+};
+
+static struct uuid id_of(struct ordering *o, row_id id)
+{
+    struct record r = {0};
+    const struct part_view *v = view_of(o->snap, id);
+    if (part_record(v, row_ordinal(id), &r) != ERR_OK) {
+        o->failed = true;
+        snapshot_note_damaged(o->snap, v);
+    }
+    return r.id;
+}
+
+static int compare_found(const void *left, const void *right, void *context)
+{
+    const struct found *a = left;
+    const struct found *b = right;
+    if (a->start_ns != b->start_ns)
+        return a->start_ns < b->start_ns ? -1 : 1;
+    int order = uuid_compare(id_of(context, a->id), id_of(context, b->id));
+    return order != 0 ? order : (a->id > b->id) - (a->id < b->id);
+}
+
+/* Rows of segments that cannot be used any more are not found. */
+static void drop_unserved(const struct snapshot *snap, struct found_list *found)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < found->count; i++)
+        if (view_is_served(view_of(snap, found->items[i].id)))
+            found->items[kept++] = found->items[i];
+    found->count = kept;
+}
+
+enum err snapshot_rows_in_order(const struct snapshot *snap, struct found_list *found,
+                                struct arena *arena, struct row_list *ret)
+{
+    struct ordering ordering = {.snap = snap, .failed = true};
+    *ret = (struct row_list){0};
+    while (ordering.failed && found->count > 0) { /* each time with a segment less */
+        ordering.failed = false;
+        TRY(sort_array(arena->account, found->items, found->count, sizeof *found->items,
+                       compare_found, &ordering));
+        if (ordering.failed)
+            drop_unserved(snap, found);
+    }
+    if (found->count == 0)
+        return ERR_OK;
+    ret->ids = ARENA_ARRAY(arena, found->count, row_id);
+    if (ret->ids == NULL)
+        return arena->failed;
+    for (size_t i = 0; i < found->count; i++)
+        ret->ids[i] = found->items[i].id;
+    ret->count = ret->capacity = found->count;
     return ERR_OK;
 }
 
 /* ---- ranges ---- */
 
-static bool row_visible(const struct snapshot *snap, uint32_t id)
-{
-    return id < snap->row_count && atomic_load_explicit(&index_row(snap->index, id)->replaced_by,
-                                                        memory_order_relaxed) >= snap->row_count;
-}
+struct range {
+    enum record_kind kind;
+    uint64_t project_id;
+    struct uuid profiler_id;
+    int64_t start_ns;
+    int64_t end_ns;
+};
 
-static bool link_visible(const struct snapshot *snap, uint32_t id)
+static enum err add_segment_rows(const struct snapshot *snap, uint32_t at, const struct range *q,
+                                 struct arena *arena, struct found_list *found)
 {
-    return id < snap->link_count && atomic_load_explicit(&index_link(snap->index, id)->replaced_by,
-                                                         memory_order_relaxed) >= snap->link_count;
-}
-
-static bool meets(const struct snapshot *snap, bool links, uint32_t id, int64_t start_ns)
-{
-    if (links)
-        return link_visible(snap, id) && index_link(snap->index, id)->end_ns >= start_ns;
-    return row_visible(snap, id) && index_row(snap->index, id)->end_ns >= start_ns;
-}
-
-static const struct run *find_run(const struct snapshot *snap, enum record_kind kind,
-                                  uint64_t project_id, struct uuid profiler_id)
-{
-    struct index_key key = {.kind = kind, .project_id = project_id, .profiler_id = profiler_id};
-    uint32_t id = id_table_find(&snap->index->by_run, index_key_hash(snap->index, &key), &key);
-    return id == ID_NONE ? NULL : &index_run(snap->index, id)->run;
-}
-
-static enum err find_in_run(const struct snapshot *snap, const struct run *run, bool links,
-                            int64_t start_ns, int64_t end_ns, struct arena *arena,
-                            struct row_list *ret)
-{
-    for (const struct run_piece *piece = run_newest(run); piece != NULL; piece = piece->next) {
-        uint32_t from;
-        uint32_t end;
-        run_piece_find(piece, start_ns, end_ns, &from, &end);
-        const uint32_t *ids = run_piece_ids(piece);
-        for (; from < end; from++) {
-            if (meets(snap, links, ids[from], start_ns))
-                TRY(add_id(arena, ret, ids[from]));
-        }
+    const struct part_view *v = &snap->views[at];
+    const struct segment_rows *rows = view_segment(v)->rows;
+    struct segment_run run;
+    uint32_t row;
+    uint32_t end;
+    TRY(segment_rows_find_run(rows, q->kind, q->project_id, q->profiler_id, &run));
+    TRY(segment_rows_find_range(rows, run, q->start_ns, q->end_ns, &row, &end));
+    for (; row < end; row++) {
+        int64_t start_ns;
+        int64_t end_ns;
+        TRY(segment_rows_span(rows, row, &start_ns, &end_ns));
+        if (end_ns >= q->start_ns && snapshot_row_visible(snap, v, row))
+            TRY(found_add(found, start_ns, (row_id)at << 32 | row, arena));
     }
-    return sort_ids(snap->index, ret, arena, links ? compare_links : compare_rows);
+    return ERR_OK;
 }
 
-static enum err find_range(const struct snapshot *snap, enum record_kind kind, uint64_t project_id,
-                           struct uuid profiler_id, int64_t start_ns, int64_t end_ns,
-                           struct arena *arena, struct row_list *ret)
+static enum err add_segment_links(const struct snapshot *snap, uint32_t at, const struct range *q,
+                                  struct arena *arena, struct found_list *found)
 {
-    *ret = (struct row_list){0};
-    const struct run *run = find_run(snap, kind, project_id, profiler_id);
-    if (run == NULL)
+    const struct part_view *v = &snap->views[at];
+    const struct segment_rows *rows = view_segment(v)->rows;
+    struct segment_project project;
+    uint32_t link;
+    uint32_t end;
+    TRY(segment_rows_find_project(rows, q->project_id, &project));
+    TRY(segment_rows_find_links(rows, project, q->start_ns, q->end_ns, &link, &end));
+    for (; link < end; link++) {
+        int64_t start_ns;
+        int64_t end_ns;
+        TRY(segment_rows_link_span(rows, link, &start_ns, &end_ns));
+        if (end_ns >= q->start_ns && snapshot_link_visible(snap, v, link))
+            TRY(found_add(found, start_ns, (row_id)at << 32 | link, arena));
+    }
+    return ERR_OK;
+}
+
+static bool found_visible(const struct snapshot *snap, const struct part_view *v,
+                          const struct found *found, bool link)
+{
+    uint32_t id = row_ordinal(found->id);
+    return link ? snapshot_link_visible(snap, v, id) : snapshot_row_visible(snap, v, id);
+}
+
+/* Of a log set: what it finds, less what is hidden from outside. */
+static enum err add_log(const struct snapshot *snap, uint32_t at, const struct range *q,
+                        struct arena *arena, struct found_list *found)
+{
+    const struct part_view *v = &snap->views[at];
+    bool link = q->kind == RECORD_LINK;
+    size_t kept = found->count;
+    TRY(log_view_find_range(&v->log, q->kind, q->project_id, q->profiler_id, q->start_ns, q->end_ns,
+                            at, arena, found));
+    for (size_t i = kept; i < found->count; i++)
+        if (found_visible(snap, v, &found->items[i], link))
+            found->items[kept++] = found->items[i];
+    found->count = kept;
+    return ERR_OK;
+}
+
+/* What a part of a segment found counts only when all of it could be read. */
+enum err snapshot_settle_segment(const struct snapshot *snap, const struct part_view *v,
+                                 enum err rc, struct found_list *found, size_t before)
+{
+    if (rc == ERR_CORRUPT || segment_is_damaged(view_segment(v))) {
+        snapshot_note_damaged(snap, v);
+        found->count = before;
         return ERR_OK;
-    return find_in_run(snap, run, kind == RECORD_LINK, start_ns, end_ns, arena, ret);
+    }
+    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+}
+
+static enum err find_range(const struct snapshot *snap, const struct range *q, struct arena *arena,
+                           struct found_list *found)
+{
+    for (uint32_t at = 0; at < snap->view_count; at++) {
+        const struct part_view *v = &snap->views[at];
+        if (view_segment(v) == NULL) {
+            TRY(add_log(snap, at, q, arena, found));
+            continue;
+        }
+        if (!view_is_served(v) || !part_meets(v, q->start_ns, q->end_ns))
+            continue;
+        size_t before = found->count;
+        enum err rc = q->kind == RECORD_LINK ? add_segment_links(snap, at, q, arena, found)
+                                             : add_segment_rows(snap, at, q, arena, found);
+        TRY(snapshot_settle_segment(snap, v, rc, found, before));
+    }
+    return ERR_OK;
 }
 
 enum err snapshot_find_chunks(const struct snapshot *snap, uint64_t project_id,
                               struct uuid profiler_id, int64_t start_ns, int64_t end_ns,
                               struct arena *arena, struct row_list *ret)
 {
-    return find_range(snap, RECORD_CHUNK, project_id, profiler_id, start_ns, end_ns, arena, ret);
+    struct range q = {RECORD_CHUNK, project_id, profiler_id, start_ns, end_ns};
+    struct found_list found = {0};
+    TRY(find_range(snap, &q, arena, &found));
+    return snapshot_rows_in_order(snap, &found, arena, ret);
 }
 
 enum err snapshot_find_profiles(const struct snapshot *snap, uint64_t project_id, int64_t start_ns,
                                 int64_t end_ns, struct arena *arena, struct row_list *ret)
 {
-    return find_range(snap, RECORD_TRANSACTION, project_id, (struct uuid){0}, start_ns, end_ns,
-                      arena, ret);
+    struct range q = {RECORD_TRANSACTION, project_id, {{0}}, start_ns, end_ns};
+    struct found_list found = {0};
+    TRY(find_range(snap, &q, arena, &found));
+    return snapshot_rows_in_order(snap, &found, arena, ret);
 }
 
 /* ---- by id ---- */
 
-static bool find_by_id(const struct snapshot *snap, const struct index_key *key, row_id *ret)
+struct latest {
+    bool any;
+    uint64_t arrival;
+    row_id id;
+};
+
+static void keep_latest(const struct snapshot *snap, uint32_t at, uint32_t row,
+                        struct latest *latest)
 {
-    const struct log_index *ix = snap->index;
-    uint32_t id = id_table_find(&ix->by_id, index_key_hash(ix, key), key);
-    while (id != ID_NONE && id >= snap->row_count) /* arrived after the snapshot */
-        id = index_row(ix, id)->older;
-    if (id == ID_NONE)
-        return false;
-    *ret = id;
-    return true;
+    const struct part_view *v = &snap->views[at];
+    uint64_t arrival = part_row_arrival(v, row);
+    if (!snapshot_row_visible(snap, v, row) || (latest->any && arrival < latest->arrival))
+        return;
+    *latest = (struct latest){true, arrival, (row_id)at << 32 | row};
 }
 
-bool snapshot_find_chunk(const struct snapshot *snap, uint64_t project_id, struct uuid profiler_id,
-                         struct uuid chunk_id, row_id *ret)
+static enum err find_in_segment(const struct snapshot *snap, uint32_t at, enum record_kind kind,
+                                uint64_t project_id, struct uuid profiler_id, struct uuid id,
+                                struct latest *latest)
 {
-    struct index_key key = {
-        .kind = RECORD_CHUNK, .project_id = project_id, .profiler_id = profiler_id, .id = chunk_id};
-    return find_by_id(snap, &key, ret);
+    const struct segment_rows *rows = view_segment(&snap->views[at])->rows;
+    struct segment_run run;
+    uint32_t row;
+    if (kind == RECORD_TRANSACTION) {
+        TRY(segment_rows_find_profile(rows, project_id, id, &row));
+        keep_latest(snap, at, row, latest);
+        return ERR_OK;
+    }
+    TRY(segment_rows_find_run(rows, kind, project_id, profiler_id, &run));
+    for (uint32_t next = run.first;;) {
+        TRY(segment_rows_next_with_id(rows, run, id, &next, &row)); /* ERR_NOTFOUND ends */
+        keep_latest(snap, at, row, latest);
+    }
 }
 
-bool snapshot_find_profile(const struct snapshot *snap, uint64_t project_id, struct uuid profile_id,
-                           row_id *ret)
+static enum err find_by_id(const struct snapshot *snap, enum record_kind kind, uint64_t project_id,
+                           struct uuid profiler_id, struct uuid id, row_id *ret)
 {
-    struct index_key key = {.kind = RECORD_TRANSACTION, .project_id = project_id, .id = profile_id};
-    return find_by_id(snap, &key, ret);
+    struct latest latest = {0};
+    for (uint32_t at = 0; at < snap->view_count; at++) {
+        const struct part_view *v = &snap->views[at];
+        uint32_t row;
+        if (view_segment(v) == NULL) {
+            if (log_view_find_id(&v->log, kind, project_id, profiler_id, id, &row))
+                keep_latest(snap, at, row, &latest);
+            continue;
+        }
+        struct latest before = latest;
+        enum err rc = view_is_served(v)
+                          ? find_in_segment(snap, at, kind, project_id, profiler_id, id, &latest)
+                          : ERR_NOTFOUND;
+        if (rc == ERR_CORRUPT || (rc != ERR_NOTFOUND && !view_is_served(v))) {
+            snapshot_note_damaged(snap, v);
+            latest = before;
+        } else if (rc != ERR_OK && rc != ERR_NOTFOUND) {
+            return rc;
+        }
+    }
+    if (!latest.any)
+        return ERR_NOTFOUND;
+    *ret = latest.id;
+    return ERR_OK;
+}
+
+enum err snapshot_find_chunk(const struct snapshot *snap, uint64_t project_id,
+                             struct uuid profiler_id, struct uuid chunk_id, row_id *ret)
+{
+    return find_by_id(snap, RECORD_CHUNK, project_id, profiler_id, chunk_id, ret);
+}
+
+enum err snapshot_find_profile(const struct snapshot *snap, uint64_t project_id,
+                               struct uuid profile_id, row_id *ret)
+{
+    return find_by_id(snap, RECORD_TRANSACTION, project_id, (struct uuid){{0}}, profile_id, ret);
 }
 
 /* ---- links ---- */
 
-static struct link link_at(const struct log_index *ix, uint32_t id)
+static int compare_links(const void *left, const void *right, void *context)
 {
-    const struct link_data *from = index_link(ix, id);
-    return (struct link){
-        .project_id = from->project_id,
-        .profiler_id = from->profiler_id,
-        .trace_id = from->trace_id,
-        .transaction_id = from->transaction_id,
-        .span_id = from->span_id,
-        .parent_span_id = from->parent_span_id,
-        .start_ns = from->start_ns,
-        .end_ns = from->end_ns,
-        .is_segment = from->is_segment,
-        .name = text_pool_get(&ix->texts, from->text[LINK_NAME]),
-        .op = text_pool_get(&ix->texts, from->text[LINK_OP]),
-        .thread_id = text_pool_get(&ix->texts, from->text[LINK_THREAD_ID]),
-        .thread_name = text_pool_get(&ix->texts, from->text[LINK_THREAD_NAME]),
-        .environment = text_pool_get(&ix->texts, from->text[LINK_ENVIRONMENT]),
-        .release = text_pool_get(&ix->texts, from->text[LINK_RELEASE]),
-        .platform = text_pool_get(&ix->texts, from->text[LINK_PLATFORM]),
-    };
+    (void)context;
+    const struct link *a = left;
+    const struct link *b = right;
+    if (a->start_ns != b->start_ns)
+        return a->start_ns < b->start_ns ? -1 : 1;
+    int order = uuid_compare(a->trace_id, b->trace_id);
+    return order != 0 ? order : (a->span_id > b->span_id) - (a->span_id < b->span_id);
 }
 
-static enum err links_of(const struct log_index *ix, const struct row_list *ids,
-                         struct arena *arena, struct link_list *ret)
+static enum err links_in_order(const struct snapshot *snap, const struct found_list *found,
+                               struct arena *arena, struct link_list *ret)
 {
     *ret = (struct link_list){0};
-    if (ids->count == 0)
+    if (found->count == 0)
         return ERR_OK;
-    ret->links = ARENA_ARRAY(arena, ids->count, struct link);
+    ret->links = ARENA_ARRAY(arena, found->count, struct link);
     if (ret->links == NULL)
         return arena->failed;
-    ret->count = ret->capacity = ids->count;
-    for (size_t i = 0; i < ids->count; i++)
-        ret->links[i] = link_at(ix, ids->ids[i]);
+    for (size_t i = 0; i < found->count; i++) {
+        struct part_view *v = &snap->views[row_part(found->items[i].id)];
+        struct part_link link;
+        enum err rc = part_link(v, row_ordinal(found->items[i].id), &link, NULL);
+        ret->links[ret->count] = link.link;
+        if (rc == ERR_CORRUPT)
+            snapshot_note_damaged(snap, v);
+        else if (rc != ERR_OK)
+            return rc;
+        ret->count += rc == ERR_OK;
+    }
+    ret->capacity = found->count;
+    return sort_array(arena->account, ret->links, ret->count, sizeof *ret->links, compare_links,
+                      NULL);
+}
+
+static enum err add_segment_trace(const struct snapshot *snap, uint32_t at, uint64_t project_id,
+                                  struct uuid trace_id, struct arena *arena,
+                                  struct found_list *found)
+{
+    const struct part_view *v = &snap->views[at];
+    const struct segment_rows *rows = view_segment(v)->rows;
+    struct segment_trace trace;
+    TRY(segment_rows_find_trace(rows, project_id, trace_id, &trace));
+    for (; trace.first < trace.end; trace.first++) {
+        uint32_t link;
+        TRY(segment_rows_trace_link(rows, trace.first, &link));
+        if (snapshot_link_visible(snap, v, link))
+            TRY(found_add(found, 0, (row_id)at << 32 | link, arena));
+    }
+    return ERR_OK;
+}
+
+static enum err add_log_trace(const struct snapshot *snap, uint32_t at, uint64_t project_id,
+                              struct uuid trace_id, struct arena *arena, struct found_list *found)
+{
+    const struct part_view *v = &snap->views[at];
+    size_t kept = found->count;
+    TRY(log_view_find_trace(&v->log, project_id, trace_id, at, arena, found));
+    for (size_t i = kept; i < found->count; i++)
+        if (found_visible(snap, v, &found->items[i], true))
+            found->items[kept++] = found->items[i];
+    found->count = kept;
     return ERR_OK;
 }
 
@@ -315,151 +543,27 @@ enum err snapshot_find_links_of_trace(const struct snapshot *snap, uint64_t proj
                                       struct uuid trace_id, struct arena *arena,
                                       struct link_list *ret)
 {
-    const struct log_index *ix = snap->index;
-    struct index_key key = {.kind = RECORD_LINK, .project_id = project_id, .profiler_id = trace_id};
-    struct row_list ids = {0};
-    uint32_t id = id_table_find(&ix->by_trace, index_key_hash(ix, &key), &key);
-    for (; id != ID_NONE; id = index_link(ix, id)->older) {
-        if (link_visible(snap, id))
-            TRY(add_id(arena, &ids, id));
+    struct found_list found = {0};
+    for (uint32_t at = 0; at < snap->view_count; at++) {
+        const struct part_view *v = &snap->views[at];
+        if (view_segment(v) == NULL) {
+            TRY(add_log_trace(snap, at, project_id, trace_id, arena, &found));
+            continue;
+        }
+        if (!view_is_served(v))
+            continue;
+        size_t before = found.count;
+        enum err rc = add_segment_trace(snap, at, project_id, trace_id, arena, &found);
+        TRY(snapshot_settle_segment(snap, v, rc, &found, before));
     }
-    TRY(sort_ids(ix, &ids, arena, compare_links));
-    return links_of(ix, &ids, arena, ret);
+    return links_in_order(snap, &found, arena, ret);
 }
 
 enum err snapshot_find_links(const struct snapshot *snap, uint64_t project_id, int64_t start_ns,
                              int64_t end_ns, struct arena *arena, struct link_list *ret)
 {
-    struct row_list ids;
-    TRY(find_range(snap, RECORD_LINK, project_id, (struct uuid){0}, start_ns, end_ns, arena, &ids));
-    return links_of(snap->index, &ids, arena, ret);
-}
-
-/* ---- summaries: a pass over the runs ---- */
-
-/* What the visible rows or links of one run come to. */
-static struct profiler_summary summarize(const struct snapshot *snap, const struct run_slot *slot)
-{
-    bool links = slot->kind == RECORD_LINK;
-    struct profiler_summary sum = {
-        .profiler_id = slot->profiler_id, .start_ns = INT64_MAX, .end_ns = INT64_MIN};
-    for (const struct run_piece *piece = run_newest(&slot->run); piece != NULL;
-         piece = piece->next) {
-        uint32_t count = run_piece_count(piece);
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t id = run_piece_ids(piece)[i];
-            if (!meets(snap, links, id, INT64_MIN))
-                continue;
-            int64_t start_ns = run_piece_starts(piece)[i];
-            int64_t end_ns =
-                links ? index_link(snap->index, id)->end_ns : index_row(snap->index, id)->end_ns;
-            sum.chunk_count++;
-            sum.start_ns = start_ns < sum.start_ns ? start_ns : sum.start_ns;
-            if (end_ns > sum.end_ns || sum.chunk_count == 1) {
-                sum.end_ns = end_ns;
-                sum.last = id;
-            }
-        }
-    }
-    return sum;
-}
-
-static int compare_summaries(const void *a, const void *b)
-{
-    const struct profiler_summary *left = a;
-    const struct profiler_summary *right = b;
-    return uuid_compare(left->profiler_id, right->profiler_id);
-}
-
-enum err snapshot_list_profilers(const struct snapshot *snap, uint64_t project_id,
-                                 struct arena *arena, struct profiler_summary **ret,
-                                 size_t *ret_count)
-{
-    struct profiler_summary *list = NULL;
-    size_t count = 0;
-    size_t capacity = 0;
-    for (uint32_t i = 0; i < snap->run_count; i++) {
-        const struct run_slot *slot = index_run(snap->index, i);
-        if (slot->kind != RECORD_CHUNK || slot->project_id != project_id)
-            continue;
-        struct profiler_summary sum = summarize(snap, slot);
-        if (sum.chunk_count == 0)
-            continue;
-        list = grow(arena, list, count, &capacity, sizeof sum, _Alignof(struct profiler_summary));
-        if (list == NULL)
-            return arena->failed;
-        list[count++] = sum;
-    }
-    if (list != NULL && count > 1)
-        qsort(list, count, sizeof *list, compare_summaries);
-    *ret = list;
-    *ret_count = count;
-    return ERR_OK;
-}
-
-struct project_list {
-    struct project_summary *items; /* ascending */
-    size_t count;
-    size_t capacity;
-};
-
-/* Where the project stands in the list, put there when it is new; NULL when there is no room. */
-static struct project_summary *project_of(struct project_list *list, uint64_t project_id,
-                                          struct arena *arena)
-{
-    size_t low = 0;
-    size_t high = list->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (list->items[middle].project_id < project_id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < list->count && list->items[low].project_id == project_id)
-        return &list->items[low];
-    struct project_summary *items = grow(arena, list->items, list->count, &list->capacity,
-                                         sizeof *items, _Alignof(struct project_summary));
-    if (items == NULL)
-        return NULL;
-    memmove(items + low + 1, items + low, (list->count - low) * sizeof *items);
-    items[low] = (struct project_summary){
-        .project_id = project_id, .first_ns = INT64_MAX, .last_ns = INT64_MIN};
-    list->items = items;
-    list->count++;
-    return &items[low];
-}
-
-static void add_summary(struct project_summary *to, enum record_kind kind,
-                        const struct profiler_summary *sum)
-{
-    if (kind == RECORD_LINK) {
-        to->link_count += sum->chunk_count;
-    } else if (kind == RECORD_TRANSACTION) {
-        to->profile_count += sum->chunk_count;
-    } else {
-        to->chunk_count += sum->chunk_count;
-        to->profiler_count++;
-    }
-    to->first_ns = sum->start_ns < to->first_ns ? sum->start_ns : to->first_ns;
-    to->last_ns = sum->end_ns > to->last_ns ? sum->end_ns : to->last_ns;
-}
-
-enum err snapshot_list_projects(const struct snapshot *snap, struct arena *arena,
-                                struct project_summary **ret, size_t *ret_count)
-{
-    struct project_list list = {0};
-    for (uint32_t i = 0; i < snap->run_count; i++) {
-        const struct run_slot *slot = index_run(snap->index, i);
-        struct profiler_summary sum = summarize(snap, slot);
-        if (sum.chunk_count == 0)
-            continue;
-        struct project_summary *project = project_of(&list, slot->project_id, arena);
-        if (project == NULL)
-            return arena->failed;
-        add_summary(project, slot->kind, &sum);
-    }
-    *ret = list.items;
-    *ret_count = list.count;
-    return ERR_OK;
+    struct range q = {RECORD_LINK, project_id, {{0}}, start_ns, end_ns};
+    struct found_list found = {0};
+    TRY(find_range(snap, &q, arena, &found));
+    return links_in_order(snap, &found, arena, ret);
 }

@@ -1,47 +1,25 @@
 /* store.c - see storage/store.h for the invariants.
  *
- *   append:  check -> drop what is there already -> reserve in the index -> write and sync one
- *            batch -> add to the index, which cannot fail -> publish
+ *   append:  check -> drop what is there already -> a log that takes it -> reserve in the index ->
+ *            write and sync one batch -> add to the index, which cannot fail -> publish
  *
  *   the open log:  none --create--> open --full: sync, create--> open
  *                                     +----failed: create------> open
+ *
+ * With a new log begins a new set; the one before is closed, and upkeep makes segments of it.
  */
 #include "storage/store.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "base/mem.h"
-#include "storage/format.h"
 #include "storage/page.h"
-#include "storage/profile_block.h"
 #include "storage/recovery.h"
-#include "storage/stable_array.h"
+#include "storage/store_parts.h"
 
-struct store {
-    struct vfs *vfs;
-    char *dir;
-    enum durability durability;
-    bool read_only;
-    size_t log_size_max;
-    struct vfs_file *lock_file;
-    struct log_index *index;
-    struct stable_array logs; /* struct log_file *, as the index counts them */
-    uint32_t log_count;
-    struct log_file *open_log; /* NULL: the next append makes one */
-    uint64_t last_sequence;
-    uint64_t last_size; /* of the last log, how much counts; 0: unknown */
-    bool create_failed; /* the next log's file may be there, empty */
-
-    pthread_mutex_t stats_lock;
-    struct store_stats stats; /* without rows and index_bytes */
-};
-
-/* ---- open and close ---- */
-
+/* ---- open ---- */
 static enum err lock_folder(struct store *s, struct errinfo *info)
 {
     size_t size = strlen(s->dir) + sizeof "/" FORMAT_LOCK_NAME;
@@ -50,10 +28,10 @@ static enum err lock_folder(struct store *s, struct errinfo *info)
         return err_set(info, ERR_NOMEM, "store: out of memory");
     (void)snprintf(path, size, "%s/" FORMAT_LOCK_NAME, s->dir);
     struct errinfo reason = {0};
-    enum err rc = s->read_only ? s->vfs->lock_shared(s->vfs, path, &s->lock_file, &reason)
-                               : s->vfs->lock(s->vfs, path, &s->lock_file, &reason);
+    enum err rc = s->options.read_only ? s->vfs->lock_shared(s->vfs, path, &s->lock_file, &reason)
+                                       : s->vfs->lock(s->vfs, path, &s->lock_file, &reason);
     mem_free(path);
-    if (s->read_only && rc == ERR_NOTFOUND)
+    if (s->options.read_only && rc == ERR_NOTFOUND)
         return ERR_OK; /* no server was ever here: a copy */
     if (rc == ERR_BUSY)
         return err_set(info, rc, "data folder %s is in use by another hearth (%s)", s->dir,
@@ -70,55 +48,180 @@ static enum err ignore_name(void *self, const char *name)
 
 static enum err find_folder(struct store *s, bool must_exist, struct errinfo *info)
 {
-    if (!must_exist && !s->read_only)
+    if (!must_exist && !s->options.read_only)
         return s->vfs->make_dir(s->vfs, s->dir, info);
     return s->vfs->list(s->vfs, s->dir, NULL, ignore_name, info);
 }
 
-/* Take over what recovery found. */
-static enum err adopt_logs(struct store *s, struct recovered *found)
+/* A sealed file of the manifest: a part, or set aside. */
+static enum err open_segment(struct store *s, const struct manifest_segment *named,
+                             struct version *v, struct errinfo *info)
 {
-    TRY(stable_array_reserve(&s->logs, found->count));
-    for (size_t i = 0; i < found->count; i++)
-        *(struct log_file **)stable_array_at(&s->logs, (uint32_t)i) = found->logs[i];
-    s->stats.disk_bytes = found->disk_bytes;
-    s->stats.damaged_bytes = found->damaged_bytes;
-    s->stats.damaged_batches = found->damaged_batches;
-    s->log_count = (uint32_t)found->count;
-    s->stats.log_count = found->count;
-    s->last_sequence = found->last_sequence;
-    s->last_size = found->last_size;
-    if (found->last_is_open)
-        s->open_log = found->logs[found->count - 1];
-    found->count = 0; /* closed with the store from now on */
+    struct errinfo reason = {0};
+    struct segment *segment = NULL;
+    enum err rc = segment_open(s->vfs, s->dir, named, &segment, &reason);
+    if (rc == ERR_OK) {
+        struct part part = {
+            .uid = s->next_uid++, .segment = segment, .rows = named->rows, .links = named->links};
+        rc = version_put_part(v, v->count++, &part);
+        segment_release(segment);
+        return rc == ERR_OK ? ERR_OK : err_set(info, rc, "store: out of memory");
+    }
+    if (rc != ERR_CORRUPT && rc != ERR_NOTFOUND) /* not ERR_IO: what passes must not hide rows */
+        return err_set(info, rc, "%s", reason.text);
+    log_error("store", "segment_set_aside bytes_not_served=%" PRIu64 " %s", named->size,
+              reason.text);
+    v->aside[v->aside_count++] = (struct part_aside){named->number, named->start_ns, named->end_ns};
+    s->stats.damaged_bytes += named->size;
     return ERR_OK;
 }
 
-static enum err open_parts(struct store *s, const struct store_options *options,
-                           struct errinfo *info)
+static enum err open_segments(struct store *s, struct errinfo *info)
 {
-    TRY(find_folder(s, options->must_exist, info));
-    TRY(lock_folder(s, info));
-    if (log_index_create(options->mem_budget, &s->index) != ERR_OK)
+    struct version *v = NULL;
+    enum err rc = manifest_read(s->vfs, s->dir, &s->manifest, info);
+    if (rc != ERR_OK && rc != ERR_NOTFOUND)
+        return rc;
+    if (version_create(s->manifest.count, s->manifest.count, &v) != ERR_OK)
         return err_set(info, ERR_NOMEM, "store: out of memory");
+    s->version = v;
+    v->count = v->aside_count = 0;
+    for (size_t i = 0; i < s->manifest.count; i++) {
+        TRY(open_segment(s, &s->manifest.segments[i], v, info));
+        s->stats.segment_bytes += s->manifest.segments[i].size;
+    }
+    s->next_number = s->manifest.next_number;
+    return ERR_OK;
+}
+
+/* A log whose records are in segments: one whose header is damaged is kept to be looked at. */
+static enum err remove_sealed_log(struct store *s, uint64_t sequence, struct errinfo *info)
+{
+    struct log_file *log = NULL;
+    enum err rc = log_file_open(s->vfs, s->dir, sequence, VFS_READ, &log, info);
+    log_file_close(log);
+    if (rc != ERR_OK && rc != ERR_CORRUPT)
+        return rc;
+    return log_file_dispose(s->vfs, s->dir, sequence, rc == ERR_CORRUPT, info);
+}
+
+/* Files of work that did not finish, and of parts that are in others now. */
+static enum err remove_left_over(void *self, const char *name)
+{
+    struct store *s = self;
+    struct bytes text = bytes_of_text(name);
+    struct errinfo reason = {0};
+    enum err rc = ERR_OK;
+    uint64_t number;
+    if (segment_parse_name(text, &number)) {
+        if (number >= s->next_number)
+            s->next_number = number + 1;
+        if (manifest_find(&s->manifest, number) == NULL)
+            rc = segment_remove_file(s->vfs, s->dir, number, &reason);
+    } else if (log_file_parse_name(text, &number) && number <= s->manifest.sealed_through) {
+        rc = remove_sealed_log(s, number, &reason);
+    }
+    if (rc != ERR_OK)
+        log_warn("store", "left_over_not_removed %s", reason.text);
+    return ERR_OK;
+}
+
+enum err store_remove_left_overs(struct store *s, struct errinfo *info)
+{
+    return s->vfs->list(s->vfs, s->dir, s, remove_left_over, info);
+}
+
+/* Without a manifest, logs must begin with the first: else segments hold what was before. */
+struct folder_facts {
+    bool has_segment;
+    bool has_first_log;
+};
+
+static enum err look_at_name(void *self, const char *name)
+{
+    struct folder_facts *f = self;
+    uint64_t number;
+    if (segment_parse_name(bytes_of_text(name), &number))
+        f->has_segment = true;
+    else if (log_file_parse_name(bytes_of_text(name), &number))
+        f->has_first_log |= number == 1;
+    return ERR_OK;
+}
+
+static enum err check_manifest(struct store *s, struct errinfo *info)
+{
+    struct folder_facts facts = {0};
+    if (s->manifest.generation > 0)
+        return ERR_OK;
+    TRY(s->vfs->list(s->vfs, s->dir, &facts, look_at_name, info));
+    if (facts.has_segment && !facts.has_first_log)
+        return err_set(info, ERR_CORRUPT,
+                       "%s: the manifest is missing: nobody knows which of the "
+                       "segments count",
+                       s->dir);
+    return ERR_OK;
+}
+
+static enum err find_outside(void *self, const struct record *record, struct key_place *ret)
+{
+    return store_find_key(self, record, ret);
+}
+
+/* Take over what recovery found. */
+static void adopt_logs(struct store *s, const struct recovered *found)
+{
+    s->stats.damaged_bytes += found->damaged_bytes;
+    s->stats.damaged_batches += found->damaged_batches;
+    s->stats.log_bytes = found->disk_bytes;
+    s->last_sequence = found->last_sequence;
+    s->last_size = found->last_size;
+    if (found->last_is_open)
+        s->open_log = log_set_log(s->open, s->open->log_count - 1);
+}
+
+static enum err open_logs(struct store *s, struct errinfo *info)
+{
+    struct recovery_options options = {.vfs = s->vfs,
+                                       .dir = s->dir,
+                                       .read_only = s->options.read_only,
+                                       .after = s->manifest.sealed_through,
+                                       .after_size = s->manifest.sealed_size,
+                                       .set = s->open,
+                                       .self = s,
+                                       .find_outside = find_outside};
     struct recovered found = {0};
-    TRY(recovery_run(s->vfs, s->dir, s->read_only, s->index, &found, info));
-    enum err rc = adopt_logs(s, &found);
-    recovered_close(&found);
-    if (options->mem_budget != NULL)
-        log_index_set_limit(s->index, options->mem_budget->max / INDEX_SHARE);
-    return rc == ERR_OK ? ERR_OK : err_set(info, rc, "store: out of memory");
+    TRY(recovery_run(&options, &found, info));
+    adopt_logs(s, &found);
+    if (s->options.mem_budget != NULL)
+        log_index_set_limit(s->open->index,
+                            s->options.mem_budget->max / INDEX_SHARE / (CLOSED_SETS_MAX + 1));
+    return ERR_OK;
+}
+
+static enum err open_parts(struct store *s, struct errinfo *info)
+{
+    TRY(find_folder(s, s->options.must_exist, info));
+    TRY(lock_folder(s, info));
+    TRY(open_segments(s, info));
+    TRY(check_manifest(s, info));
+    if (!s->options.read_only)
+        TRY(store_remove_left_overs(s, info));
+    s->open_uid = s->next_uid++;
+    if (log_set_create(s->vfs, s->dir, s->options.mem_budget, s->manifest.next_arrival, &s->open) !=
+        ERR_OK)
+        return err_set(info, ERR_NOMEM, "store: out of memory");
+    return open_logs(s, info);
 }
 
 static void store_free(struct store *s)
 {
-    log_index_destroy(s->index);
-    for (uint32_t i = 0; i < s->log_count; i++)
-        log_file_close(*(struct log_file **)stable_array_at(&s->logs, i));
-    stable_array_close(&s->logs);
+    version_release(s->version);
+    log_set_release(s->open);
+    manifest_close(&s->manifest);
     if (s->lock_file != NULL)
         s->vfs->unlock(s->vfs, s->lock_file);
-    (void)pthread_mutex_destroy(&s->stats_lock);
+    (void)pthread_mutex_destroy(&s->lock);
+    (void)pthread_mutex_destroy(&s->writing);
     mem_free(s->dir);
     mem_free(s);
 }
@@ -126,23 +229,27 @@ static void store_free(struct store *s)
 static struct store *store_new(const struct store_options *options)
 {
     struct store *s = mem_zalloc(sizeof *s);
-    if (s == NULL)
-        return NULL;
     size_t dir_size = strlen(options->dir) + 1;
-    s->dir = mem_alloc(dir_size);
-    if (s->dir == NULL || pthread_mutex_init(&s->stats_lock, NULL) != 0) {
-        mem_free(s->dir);
+    char *dir = mem_alloc(dir_size);
+    bool locks = s != NULL && dir != NULL && pthread_mutex_init(&s->lock, NULL) == 0;
+    if (locks && pthread_mutex_init(&s->writing, NULL) != 0) {
+        (void)pthread_mutex_destroy(&s->lock);
+        locks = false;
+    }
+    if (!locks) {
+        mem_free(dir);
         mem_free(s);
         return NULL;
     }
-    memcpy(s->dir, options->dir, dir_size);
+    memcpy(dir, options->dir, dir_size);
+    s->options = *options;
+    s->options.dir = s->dir = dir;
     s->vfs = options->vfs;
-    s->durability = options->durability;
-    s->read_only = options->read_only;
-    s->log_size_max = options->log_size_max == 0 ? LOG_SIZE_DEFAULT : options->log_size_max;
-    if (s->log_size_max > LOG_SIZE_MAX)
-        s->log_size_max = LOG_SIZE_MAX;
-    stable_array_init(&s->logs, sizeof(struct log_file *));
+    s->disk_max = options->disk_max;
+    if (s->options.log_size_max == 0)
+        s->options.log_size_max = LOG_SIZE_DEFAULT;
+    if (s->options.log_size_max > LOG_SIZE_MAX)
+        s->options.log_size_max = LOG_SIZE_MAX;
     return s;
 }
 
@@ -151,7 +258,7 @@ enum err store_open(const struct store_options *options, struct store **ret, str
     struct store *s = store_new(options);
     if (s == NULL)
         return err_set(info, ERR_NOMEM, "store: out of memory");
-    enum err rc = open_parts(s, options, info);
+    enum err rc = open_parts(s, info);
     if (rc != ERR_OK) {
         store_free(s);
         return rc;
@@ -160,19 +267,24 @@ enum err store_open(const struct store_options *options, struct store **ret, str
     return ERR_OK;
 }
 
-static void count_sync(struct store *s)
+/* ---- sync, close, counts ---- */
+
+static enum err sync_open_log(struct store *s, struct errinfo *info)
 {
-    (void)pthread_mutex_lock(&s->stats_lock);
+    if (s->open_log == NULL || !log_file_facts(s->open_log).unsynced)
+        return ERR_OK;
+    (void)pthread_mutex_lock(&s->lock);
     s->stats.syncs++;
-    (void)pthread_mutex_unlock(&s->stats_lock);
+    (void)pthread_mutex_unlock(&s->lock);
+    return log_file_sync(s->open_log, info);
 }
 
 enum err store_sync(struct store *s, struct errinfo *info)
 {
-    if (s->open_log == NULL || !log_file_facts(s->open_log).unsynced)
-        return ERR_OK;
-    count_sync(s);
-    return log_file_sync(s->open_log, info);
+    (void)pthread_mutex_lock(&s->writing);
+    enum err rc = sync_open_log(s, info);
+    (void)pthread_mutex_unlock(&s->writing);
+    return rc;
 }
 
 void store_close(struct store *s)
@@ -185,20 +297,107 @@ void store_close(struct store *s)
     store_free(s);
 }
 
+static uint64_t hidden_rows(const struct part *part)
+{
+    return part->rows.count;
+}
+
+/* Visible rows of a closed part, before what the open set hides of it. */
+static void add_part_stats(const struct part *part, struct store_stats *ret)
+{
+    ret->replaced += part->rows.count + part->links.count;
+    if (part->segment != NULL) {
+        ret->segment_count++;
+        ret->rows += part->segment->counts.chunks + part->segment->counts.transactions;
+        ret->rows -= hidden_rows(part);
+        return;
+    }
+    struct log_index_stats index;
+    log_index_get_stats(part->log->index, &index);
+    ret->rows += index.rows - hidden_rows(part);
+    ret->replaced += index.replaced;
+    ret->index_bytes += index.bytes;
+    ret->log_count += part->log->log_count;
+}
+
 void store_get_stats(struct store *s, struct store_stats *ret)
 {
     struct log_index_stats index;
-    log_index_get_stats(s->index, &index);
-    (void)pthread_mutex_lock(&s->stats_lock);
+    (void)pthread_mutex_lock(&s->lock);
     *ret = s->stats;
-    (void)pthread_mutex_unlock(&s->stats_lock);
-    ret->rows = index.rows;
-    ret->replaced = index.replaced;
-    ret->index_bytes = index.bytes;
+    log_index_get_stats(s->open->index, &index);
+    for (size_t i = 0; i < s->version->count; i++)
+        add_part_stats(&s->version->parts[i], ret);
+    ret->log_count += s->open->log_count;
+    ret->segments_aside += s->version->aside_count;
+    (void)pthread_mutex_unlock(&s->lock);
+    ret->rows += index.rows - index.hidden_rows;
+    ret->replaced += index.replaced + index.hidden;
+    ret->index_bytes += index.bytes;
+    ret->disk_bytes = ret->log_bytes + ret->segment_bytes;
+}
+
+void store_set_disk_max(struct store *s, uint64_t bytes)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    s->disk_max = bytes;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+void store_note_damaged_segment(struct store *s, struct segment *segment, const char *reason)
+{
+    if (!segment_mark_damaged(segment))
+        return;
+    char name[SEGMENT_NAME_SIZE + 1];
+    segment_print_name(segment->facts.number, name);
+    log_error("store", "segment_set_aside bytes_not_served=%" PRIu64 " %s: %s", segment->facts.size,
+              name, reason);
+    (void)pthread_mutex_lock(&s->lock);
+    s->stats.damaged_bytes += segment->facts.size;
+    s->stats.segments_aside++;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- closed parts, as the writer sees them ---- */
+
+static bool hidden_by_open(const struct store *s, const struct part *part, uint32_t id, bool link)
+{
+    struct log_view open = log_index_whole_view(s->open->index);
+    return log_view_hides(&open, part->uid, id, link);
+}
+
+static enum err find_in_part(struct store *s, const struct part *part, const struct record *key,
+                             struct key_place *ret)
+{
+    bool link = key->kind == RECORD_LINK;
+    struct part_view view;
+    struct part_key found;
+    part_view_init(&view, part, NULL);
+    enum err rc = part_find_key(&view, key, &found);
+    part_view_close(&view);
+    if (rc == ERR_CORRUPT && part->segment != NULL) {
+        store_note_damaged_segment(s, part->segment, "its index cannot be read");
+        return ERR_NOTFOUND;
+    }
+    TRY(rc);
+    if (hidden_by_open(s, part, found.id, link))
+        return ERR_NOTFOUND;
+    *ret = (struct key_place){
+        .uid = part->uid, .id = found.id, .content = found.content, .damaged = found.damaged};
+    return ERR_OK;
+}
+
+enum err store_find_key(struct store *s, const struct record *key, struct key_place *ret)
+{
+    for (size_t i = s->version->count; i-- > 0;) {
+        enum err rc = find_in_part(s, &s->version->parts[i], key, ret);
+        if (rc != ERR_NOTFOUND)
+            return rc;
+    }
+    return ERR_NOTFOUND;
 }
 
 /* ---- the open log ---- */
-
 /* The folder may be new: its name must last as well. Often nobody may read the folder above, then
  * it was not made by us a moment ago. */
 static void sync_parent(struct store *s)
@@ -217,58 +416,146 @@ static void sync_parent(struct store *s)
         log_warn("store", "folder_above_not_synced %s", reason.text);
 }
 
+/* All parts of the version, and the open set as one more, with what it hides of the others. */
+static enum err close_open_set(struct store *s, struct version **ret)
+{
+    const struct version *old = s->version;
+    struct version *v = NULL;
+    TRY(version_create(old->count + 1, old->aside_count, &v));
+    enum err rc = ERR_OK;
+    memcpy(v->aside, old->aside, old->aside_count * sizeof *old->aside);
+    for (size_t i = 0; i < old->count && rc == ERR_OK; i++) {
+        rc = version_put_part(v, i, &old->parts[i]);
+        if (rc == ERR_OK)
+            rc = part_hide_by(&v->parts[i], s->open->index);
+    }
+    struct part open = {.uid = s->open_uid, .log = s->open};
+    if (rc == ERR_OK)
+        rc = version_put_part(v, old->count, &open);
+    if (rc != ERR_OK) {
+        version_release(v);
+        return rc;
+    }
+    *ret = v;
+    return ERR_OK;
+}
+
+static uint64_t next_arrival(const struct log_set *set)
+{
+    size_t rows = log_index_row_count(set->index);
+    size_t links = log_index_link_count(set->index);
+    return set->first_arrival + (rows > links ? rows : links);
+}
+
+/* A new set takes appends from now on. */
+static enum err begin_set(struct store *s)
+{
+    struct version *v = NULL;
+    struct log_set *set = NULL;
+    TRY(log_set_create(s->vfs, s->dir, s->options.mem_budget, next_arrival(s->open), &set));
+    enum err rc = log_set_reserve(set);
+    if (rc == ERR_OK)
+        rc = close_open_set(s, &v);
+    if (rc != ERR_OK) {
+        log_set_release(set);
+        return rc;
+    }
+    if (s->options.mem_budget != NULL)
+        log_index_set_limit(set->index,
+                            s->options.mem_budget->max / INDEX_SHARE / (CLOSED_SETS_MAX + 1));
+    (void)pthread_mutex_lock(&s->lock);
+    struct version *old = s->version;
+    struct log_set *closed = s->open;
+    s->version = v;
+    s->open = set;
+    s->open_uid = s->next_uid++;
+    (void)pthread_mutex_unlock(&s->lock);
+    version_release(old);
+    log_set_release(closed);
+    return ERR_OK;
+}
+
+/* A log that could not be made to the end may say of the one before how much of it counts: it goes
+ * for certain before more is written there. */
+static enum err settle_created(struct store *s, struct errinfo *info)
+{
+    bool removed;
+    if (!s->create_failed)
+        return ERR_OK;
+    enum err rc = log_file_remove_torn(s->vfs, s->dir, s->last_sequence + 1, &removed, info);
+    if (rc != ERR_OK && rc != ERR_NOTFOUND)
+        return rc;
+    TRY(s->vfs->sync_dir(s->vfs, s->dir, info));
+    s->create_failed = false;
+    return ERR_OK;
+}
+
 static enum err create_log(struct store *s, struct errinfo *info)
 {
     uint64_t sequence = s->last_sequence + 1;
     if (sequence == 1)
         sync_parent(s);
     struct log_file *log = NULL;
-    if (stable_array_reserve(&s->logs, (size_t)s->log_count + 1) != ERR_OK)
+    if (log_set_reserve(s->open) != ERR_OK)
         return err_set(info, ERR_NOMEM, "store: out of memory");
-    if (s->create_failed) { /* nothing was ever promised of that file */
-        bool removed;
-        enum err rc = log_file_remove_torn(s->vfs, s->dir, sequence, &removed, info);
-        if (rc != ERR_OK && rc != ERR_NOTFOUND)
-            return rc;
-    }
+    TRY(settle_created(s, info));
     s->create_failed = true;
     TRY(log_file_create(s->vfs, s->dir, sequence, s->last_size, &log, info));
     s->create_failed = false;
-    *(struct log_file **)stable_array_at(&s->logs, s->log_count) = log;
-    s->log_count++;
+    if (s->open->log_count > 0 && begin_set(s) != ERR_OK)
+        log_debug("store", "set_goes_on no memory to close it");
     s->open_log = log;
     s->last_sequence = sequence;
     s->last_size = log_file_facts(log).size;
-    (void)pthread_mutex_lock(&s->stats_lock);
-    s->stats.log_count++;
-    s->stats.disk_bytes += s->last_size;
-    (void)pthread_mutex_unlock(&s->stats_lock);
+    (void)pthread_mutex_lock(&s->lock);
+    log_set_add(s->open, log);
+    s->stats.log_bytes += s->last_size;
+    (void)pthread_mutex_unlock(&s->lock);
     return ERR_OK;
 }
 
-/* A log that takes one more batch. */
-static enum err ready_log(struct store *s, struct errinfo *info)
+/* Whether the open log takes one more batch. */
+static bool log_is_ready(struct store *s)
+{
+    if (s->open_log == NULL)
+        return false;
+    struct log_facts facts = log_file_facts(s->open_log);
+    s->last_size = facts.size;
+    return !facts.broken && facts.size < s->options.log_size_max;
+}
+
+static enum err next_log(struct store *s, struct errinfo *info)
 {
     if (s->open_log == NULL)
         return create_log(s, info);
-    struct log_facts facts = log_file_facts(s->open_log);
-    s->last_size = facts.size;
-    if (!facts.broken && facts.size < s->log_size_max)
-        return ERR_OK;
     struct errinfo reason = {0};
-    enum err rc = store_sync(s, &reason); /* also of a log that takes no more */
-    if (rc != ERR_OK && !facts.broken)
+    bool broken = log_file_facts(s->open_log).broken;
+    enum err rc = sync_open_log(s, &reason); /* also of a log that takes no more */
+    if (rc != ERR_OK && !broken)
         return err_set(info, rc, "%s", reason.text);
     if (rc != ERR_OK)
         log_error("store", "batches_may_be_lost %s", reason.text);
     return create_log(s, info);
 }
 
+enum err store_close_set(struct store *s, struct errinfo *info)
+{
+    (void)pthread_mutex_lock(&s->writing);
+    enum err rc = ERR_OK;
+    if (log_index_row_count(s->open->index) + log_index_link_count(s->open->index) > 0)
+        rc = next_log(s, info);
+    (void)pthread_mutex_unlock(&s->writing);
+    return rc;
+}
+
 /* ---- append ---- */
+#define NO_PLACE UINT32_MAX
 
 struct batch {
-    struct bytes *bytes;    /* of the records to write */
-    struct record *records; /* the same, parsed */
+    struct bytes *bytes;      /* of the records to write */
+    struct record *records;   /* the same, parsed */
+    struct key_place *places; /* what each replaces outside the open set; uid NO_PLACE: nothing */
+    size_t hide_count;
     size_t count;
     uint32_t *slots;   /* by key: index + 1 of the last of its kind, 0 free */
     size_t slot_count; /* power of two */
@@ -280,6 +567,7 @@ static void batch_close(struct batch *b)
 {
     mem_free(b->bytes);
     mem_free(b->records);
+    mem_free(b->places);
     mem_free(b->slots);
 }
 
@@ -291,8 +579,9 @@ static enum err batch_init(struct batch *b, size_t count)
         b->slot_count *= 2;
     b->bytes = mem_array(count, sizeof *b->bytes);
     b->records = mem_array(count, sizeof *b->records);
+    b->places = mem_array(count, sizeof *b->places);
     b->slots = mem_array(b->slot_count, sizeof *b->slots);
-    if (b->bytes == NULL || b->records == NULL || b->slots == NULL)
+    if (b->bytes == NULL || b->places == NULL || b->records == NULL || b->slots == NULL)
         return ERR_NOMEM;
     memset(b->slots, 0, b->slot_count * sizeof *b->slots);
     return ERR_OK;
@@ -316,32 +605,53 @@ static enum err check_record(struct bytes bytes, struct record *ret, struct erri
     return page_verify(block, seed, &raw_size, &stored, info);
 }
 
-/* Whether equal content is what the record would replace, in this batch or before it. */
-static bool is_duplicate(const struct store *s, struct batch *b, const struct record *record,
-                         uint32_t **ret_slot)
+/* Whether equal content is what the record would replace: in this batch, in the open set, or in a
+ * closed part, which *ret_place tells of. */
+static enum err find_duplicate(struct store *s, struct batch *b, const struct record *record,
+                               uint32_t **ret_slot, struct key_place *ret_place, bool *ret_is)
 {
     size_t at = (size_t)record_key_hash(record, b->seed) & (b->slot_count - 1);
+    ret_place->uid = NO_PLACE;
     while (b->slots[at] != 0 && !record_same_key(record, &b->records[b->slots[at] - 1]))
         at = (at + 1) & (b->slot_count - 1);
     *ret_slot = &b->slots[at];
-    if (b->slots[at] != 0)
-        return hash128_equal(record->content, b->records[b->slots[at] - 1].content);
     struct hash128 content;
-    return log_index_find_content(s->index, record, &content) &&
-           hash128_equal(record->content, content);
+    if (b->slots[at] != 0) {
+        *ret_is = hash128_equal(record->content, b->records[b->slots[at] - 1].content);
+        return ERR_OK;
+    }
+    if (log_index_find(s->open->index, record) != UINT32_MAX) {
+        *ret_is = log_index_find_content(s->open->index, record, &content) &&
+                  hash128_equal(record->content, content);
+        return ERR_OK;
+    }
+    struct key_place place;
+    enum err rc = store_find_key(s, record, &place);
+    *ret_is = rc == ERR_OK && !place.damaged && hash128_equal(record->content, place.content);
+    if (rc == ERR_OK)
+        *ret_place = place;
+    return rc == ERR_NOTFOUND ? ERR_OK : rc;
 }
 
-static enum err batch_fill(const struct store *s, struct batch *b, const struct bytes *records,
+static enum err batch_fill(struct store *s, struct batch *b, const struct bytes *records,
                            size_t count, struct errinfo *info)
 {
+    b->count = b->hide_count = 0;
+    b->duplicates = 0;
+    memset(b->slots, 0, b->slot_count * sizeof *b->slots);
     for (size_t i = 0; i < count; i++) {
         struct record *record = &b->records[b->count];
         TRY(check_record(records[i], record, info));
         uint32_t *slot = NULL;
-        if (is_duplicate(s, b, record, &slot)) {
+        bool is_there = false;
+        enum err rc = find_duplicate(s, b, record, &slot, &b->places[b->count], &is_there);
+        if (rc != ERR_OK)
+            return err_set(info, rc, "store: cannot look for what a record replaces");
+        if (is_there) {
             b->duplicates++;
             continue;
         }
+        b->hide_count += b->places[b->count].uid != NO_PLACE;
         b->bytes[b->count] = records[i];
         b->count++;
         *slot = (uint32_t)b->count;
@@ -349,34 +659,44 @@ static enum err batch_fill(const struct store *s, struct batch *b, const struct 
     return ERR_OK;
 }
 
+static void index_record(struct store *s, const struct record *record,
+                         const struct key_place *place, struct log_place at)
+{
+    struct log_index *index = s->open->index;
+    bool link = record->kind == RECORD_LINK;
+    (void)log_index_add(index, record, at);
+    size_t count = link ? log_index_link_count(index) : log_index_row_count(index);
+    if (place->uid != NO_PLACE)
+        log_index_hide(index, place->uid, place->id, link, (uint32_t)count - 1);
+}
+
 static void index_batch(struct store *s, const struct batch *b, uint64_t offset)
 {
     for (size_t i = 0; i < b->count; i++) {
-        struct log_place place = {.log = s->log_count - 1,
-                                  .offset = (uint32_t)offset,
-                                  .block_size = b->records[i].block_size};
-        (void)log_index_add(s->index, &b->records[i], place);
+        struct log_place at = {.log = s->open->log_count - 1,
+                               .offset = (uint32_t)offset,
+                               .block_size = b->records[i].block_size};
+        index_record(s, &b->records[i], &b->places[i], at);
         offset += b->records[i].block_size;
     }
-    log_index_publish(s->index);
+    log_index_publish(s->open->index);
 }
 
 static enum err write_batch(struct store *s, const struct batch *b, struct errinfo *info)
 {
-    enum err rc = log_index_reserve(s->index, b->records, b->count);
+    enum err rc = log_index_reserve(s->open->index, b->records, b->count, b->hide_count);
     if (rc != ERR_OK)
         return err_set(info, rc, "store: no room in the index for %zu records%s", b->count,
                        rc == ERR_BUSY ? ", it has its share of the memory" : "");
-    TRY(ready_log(s, info));
     uint64_t offset = 0;
-    bool sync = s->durability == DURABILITY_BATCH;
+    bool sync = s->options.durability == DURABILITY_BATCH;
     TRY(log_file_append(s->open_log, b->bytes, b->count, sync, &offset, info));
     uint64_t size = log_file_facts(s->open_log).size;
-    (void)pthread_mutex_lock(&s->stats_lock);
+    (void)pthread_mutex_lock(&s->lock);
     s->stats.batches++;
     s->stats.syncs += sync;
-    s->stats.disk_bytes += size - s->last_size;
-    (void)pthread_mutex_unlock(&s->stats_lock);
+    s->stats.log_bytes += size - s->last_size;
+    (void)pthread_mutex_unlock(&s->lock);
     s->last_size = size;
     index_batch(s, b, offset);
     return ERR_OK;
@@ -397,92 +717,87 @@ static enum err check_sizes(const struct bytes *records, size_t count, struct er
     return ERR_OK;
 }
 
+static size_t count_closed_sets(const struct store *s)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->version->count; i++)
+        count += s->version->parts[i].log != NULL;
+    return count;
+}
+
+/* Sets that wait to be sealed leave room for what seals them. */
+static bool closed_sets_fill_memory(const struct store *s)
+{
+    uint64_t bytes = 0;
+    if (s->options.mem_budget == NULL)
+        return false;
+    for (size_t i = 0; i < s->version->count; i++) {
+        struct log_index_stats stats;
+        if (s->version->parts[i].log == NULL)
+            continue;
+        log_index_get_stats(s->version->parts[i].log->index, &stats);
+        bytes += stats.bytes;
+    }
+    return bytes > s->options.mem_budget->max / INDEX_SHARE / (CLOSED_SETS_MAX + 1);
+}
+
+/* An index that is full is closed: upkeep makes a segment of it, which needs no memory. As long as
+ * it has not come that far, there is no room. */
+static enum err write_or_make_room(struct store *s, struct batch *b, const struct bytes *records,
+                                   size_t count, struct errinfo *info)
+{
+    enum err rc = write_batch(s, b, info);
+    if (rc != ERR_BUSY || count_closed_sets(s) >= CLOSED_SETS_MAX ||
+        log_index_row_count(s->open->index) + log_index_link_count(s->open->index) == 0)
+        return rc;
+    TRY(next_log(s, info));
+    TRY(batch_fill(s, b, records, count, info));
+    return b->count > 0 ? write_batch(s, b, info) : ERR_OK;
+}
+
+/* What is found of the parts counts for the set that takes the batch: after a new one was begun, it
+ * is looked for again. */
+static enum err append_batch(struct store *s, struct batch *b, const struct bytes *records,
+                             size_t count, struct errinfo *info)
+{
+    TRY(batch_fill(s, b, records, count, info));
+    if (b->count > 0)
+        TRY(settle_created(s, info));
+    if (b->count > 0 && !log_is_ready(s)) {
+        if (closed_sets_fill_memory(s))
+            return err_set(info, ERR_BUSY,
+                           "store: logs wait to be sealed, and their index has its "
+                           "share of the memory");
+        TRY(next_log(s, info));
+        TRY(batch_fill(s, b, records, count, info));
+    }
+    if (b->count > 0)
+        TRY(write_or_make_room(s, b, records, count, info));
+    if (b->duplicates > 0) {
+        (void)pthread_mutex_lock(&s->lock);
+        s->stats.duplicates += b->duplicates;
+        (void)pthread_mutex_unlock(&s->lock);
+    }
+    return ERR_OK;
+}
+
 enum err store_append(struct store *s, const struct bytes *records, size_t count,
                       struct errinfo *info)
 {
     struct batch batch = {0};
     if (count == 0)
         return ERR_OK;
-    if (s->read_only)
+    if (s->options.read_only)
         return err_set(info, ERR_UNSUPPORTED, "store: opened for reading only");
     TRY(check_sizes(records, count, info));
     enum err rc = batch_init(&batch, count);
-    if (rc != ERR_OK)
+    if (rc != ERR_OK) {
         rc = err_set(info, rc, "store: no room for a batch of %zu records", count);
-    else
-        rc = batch_fill(s, &batch, records, count, info);
-    if (rc == ERR_OK && batch.count > 0)
-        rc = write_batch(s, &batch, info);
-    if (rc == ERR_OK && batch.duplicates > 0) {
-        (void)pthread_mutex_lock(&s->stats_lock);
-        s->stats.duplicates += batch.duplicates;
-        (void)pthread_mutex_unlock(&s->stats_lock);
+    } else {
+        (void)pthread_mutex_lock(&s->writing);
+        rc = append_batch(s, &batch, records, count, info);
+        (void)pthread_mutex_unlock(&s->writing);
     }
     batch_close(&batch);
     return rc;
-}
-
-/* ---- reading ---- */
-
-struct snapshot *snapshot_acquire(struct store *s)
-{
-    return log_index_pin(s->index, s);
-}
-
-static void fill_identity(const struct snapshot *snap, row_id id, struct profile *p)
-{
-    struct row row;
-    snapshot_row(snap, id, &row);
-    *p = (struct profile){.kind = row.kind,
-                          .organization_id = row.organization_id,
-                          .project_id = row.project_id,
-                          .retention_days = snapshot_retention_days(snap, id),
-                          .received_ns = row.received_ns,
-                          .profiler_id = row.profiler_id,
-                          .id = row.id,
-                          .trace_id = row.trace_id,
-                          .transaction_id = row.transaction_id};
-}
-
-static enum err read_block(struct log_file *log, struct log_place place, struct arena *arena,
-                           struct profile *p, struct errinfo *info)
-{
-    uint8_t *page = arena_take(arena, place.block_size, 1);
-    if (page == NULL)
-        return err_set(info, arena->failed, "no room for %" PRIu32 " bytes", place.block_size);
-    TRY(log_file_read(log, place.offset, page, place.block_size, info));
-    struct bytes raw;
-    uint32_t seed = record_page_seed(p->project_id, p->profiler_id, p->id);
-    TRY(page_unpack(bytes_of(page, place.block_size), seed, arena, &raw, info));
-    return profile_block_decode(raw, arena, p, info);
-}
-
-/* From now on what is sent again is written again. */
-static void note_damaged(struct store *s, const struct snapshot *snap, row_id id,
-                         struct log_place place)
-{
-    if (!snapshot_mark_damaged(snap, id))
-        return;
-    (void)pthread_mutex_lock(&s->stats_lock);
-    s->stats.damaged_bytes += place.block_size;
-    (void)pthread_mutex_unlock(&s->stats_lock);
-}
-
-enum err snapshot_read_profile(const struct snapshot *snap, row_id id, struct arena *arena,
-                               struct profile *ret, struct errinfo *info)
-{
-    struct store *s = snapshot_store(snap);
-    struct log_place place = snapshot_place(snap, id);
-    struct log_file *log = *(struct log_file **)stable_array_at(&s->logs, place.log);
-    struct profile profile;
-    struct errinfo reason = {0};
-    fill_identity(snap, id, &profile);
-    enum err rc = read_block(log, place, arena, &profile, &reason);
-    if (rc == ERR_CORRUPT || rc == ERR_IO)
-        note_damaged(s, snap, id, place);
-    if (rc != ERR_OK)
-        return err_set(info, rc, "%s: offset %" PRIu32 ": %s", log_file_name(log), place.offset,
-                       reason.text);
-    *ret = profile;
-    return ERR_OK;
 }

@@ -12,17 +12,6 @@ struct text_piece {
     uint8_t data[];
 };
 
-struct pooled_text {
-    const uint8_t *data;
-    size_t len;
-    _Atomic uint32_t tag_from;
-};
-
-static struct pooled_text *pooled(const struct text_pool *p, uint32_t id)
-{
-    return stable_array_at(&p->texts, id);
-}
-
 static bool text_equals(const void *self, uint32_t id, const void *key)
 {
     return bytes_equal(text_pool_get(self, id), *(const struct bytes *)key);
@@ -31,7 +20,7 @@ static bool text_equals(const void *self, uint32_t id, const void *key)
 enum err text_pool_init(struct text_pool *p, uint64_t seed)
 {
     *p = (struct text_pool){.seed = seed};
-    stable_array_init(&p->texts, sizeof(struct pooled_text));
+    stable_array_init(&p->texts, sizeof(struct bytes));
     id_table_init(&p->table, p, text_equals);
     struct retired none = {0}; /* the first slots replace nothing */
     return text_pool_add(p, (struct bytes){0}, &none, 0);
@@ -86,10 +75,7 @@ enum err text_pool_add(struct text_pool *p, struct bytes text, struct retired *r
     if (data == NULL)
         return ERR_NOMEM;
     uint32_t id = (uint32_t)p->count++;
-    struct pooled_text *entry = pooled(p, id);
-    entry->data = data;
-    entry->len = text.len;
-    atomic_init(&entry->tag_from, ID_NONE);
+    *(struct bytes *)stable_array_at(&p->texts, id) = (struct bytes){data, text.len};
     id_table_set(&p->table, hash_bytes(text, p->seed), &text, id);
     return ERR_OK;
 }
@@ -101,20 +87,7 @@ uint32_t text_pool_find(const struct text_pool *p, struct bytes text)
 
 struct bytes text_pool_get(const struct text_pool *p, uint32_t id)
 {
-    const struct pooled_text *entry = pooled(p, id);
-    return (struct bytes){entry->data, entry->len};
-}
-
-void text_pool_mark_tag(struct text_pool *p, uint32_t id, uint32_t row)
-{
-    struct pooled_text *entry = pooled(p, id);
-    if (atomic_load_explicit(&entry->tag_from, memory_order_relaxed) == ID_NONE)
-        atomic_store_explicit(&entry->tag_from, row, memory_order_relaxed);
-}
-
-uint32_t text_pool_tag_from(const struct text_pool *p, uint32_t id)
-{
-    return atomic_load_explicit(&pooled(p, id)->tag_from, memory_order_relaxed);
+    return *(const struct bytes *)stable_array_at(&p->texts, id);
 }
 
 size_t text_pool_bytes(const struct text_pool *p)

@@ -1,7 +1,6 @@
 /* text_pool.h - the texts of the index, each once, with addresses that last.
  *
- * Id 0 is the empty text. A text may be there before any visible row has it as a tag; `tag_from`
- * is the first row that does.
+ * Id 0 is the empty text.
  * Threads: one writer, any number of readers without a lock.
  * Errors:  ERR_NOMEM changes nothing that readers see.
  */
@@ -28,9 +27,7 @@ enum err text_pool_add(struct text_pool *p, struct bytes text, struct retired *r
                        uint64_t generation) MUST_CHECK;
 uint32_t text_pool_find(const struct text_pool *p, struct bytes text); /* ID_NONE: not there */
 struct bytes text_pool_get(const struct text_pool *p, uint32_t id);
-void text_pool_mark_tag(struct text_pool *p, uint32_t id, uint32_t row);
-uint32_t text_pool_tag_from(const struct text_pool *p, uint32_t id); /* ID_NONE: no tag */
-size_t text_pool_bytes(const struct text_pool *p);                   /* in use */
+size_t text_pool_bytes(const struct text_pool *p); /* in use */
 /* What that many new texts add at most. */
 size_t text_pool_growth(const struct text_pool *p, size_t count, size_t total_size);
 

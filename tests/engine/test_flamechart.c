@@ -41,7 +41,7 @@ static char *chart(struct query_store *q, const struct flamechart_options *optio
                    struct coverage *ret)
 {
     static char text[1024];
-    struct snapshot *snap = snapshot_acquire(q->store);
+    struct snapshot *snap = snapshot_acquire(q->store, NULL);
     struct selection_request request = {.project_id = 2};
     struct selection *s = NULL;
     struct flamechart *f = NULL;

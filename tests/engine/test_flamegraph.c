@@ -69,7 +69,7 @@ Test(flamegraph, merges_by_identity_and_keeps_idle_apart)
     query_store_open(&q);
     add_example(&q, 1, T0 + 100, "late");
     add_example(&q, 2, T0, "early");
-    struct snapshot *snap = snapshot_acquire(q.store);
+    struct snapshot *snap = snapshot_acquire(q.store, NULL);
     struct flamegraph *g = build(&q, snap, false);
     cr_assert_eq(g->tree_count, 1);
     assert_nodes(g, &g->trees[0], "-1:main(2/8) 0:work(4/6) 1:main(2/2)");
@@ -79,7 +79,7 @@ Test(flamegraph, merges_by_identity_and_keeps_idle_apart)
     cr_assert_eq(g->frame_count, 2);
     for (size_t i = 0; i < 2; i++) {
         bool is_main = bytes_equal(g->frames[i].function, BYTES("main"));
-        cr_assert_eq(g->frames[i].line, is_main ? 2 : 5, "the earliest profile's frame is shown");
+        cr_assert_eq(g->frames[i].line, is_main ? 1 : 5, "the least line is shown");
         cr_assert(bytes_equal(g->frames[i].platform, BYTES("python")));
         cr_assert(is_main ? g->frames[i].in_app : true);
     }
@@ -103,7 +103,7 @@ Test(flamegraph, functions_count_recursion_once)
 
     query_store_open(&q);
     add_example(&q, 1, T0, NULL);
-    struct snapshot *snap = snapshot_acquire(q.store);
+    struct snapshot *snap = snapshot_acquire(q.store, NULL);
     struct flamegraph *g = build(&q, snap, false);
     cr_assert_eq(functions_of(g, FUNCTIONS_BY_TOTAL, &q.arena, &list, &count, NULL), ERR_OK);
     cr_assert_eq(count, 2);
@@ -123,7 +123,7 @@ Test(flamegraph, nothing_selected_is_an_empty_tree)
     struct query_store q;
 
     query_store_open(&q);
-    struct snapshot *snap = snapshot_acquire(q.store);
+    struct snapshot *snap = snapshot_acquire(q.store, NULL);
     struct flamegraph *g = build(&q, snap, false);
     cr_assert_eq(g->tree_count, 1);
     cr_assert_eq(g->trees[0].node_count, 0);
@@ -142,7 +142,7 @@ Test(flamegraph, survives_any_failed_allocation)
     query_store_open(&q);
     add_example(&q, 1, T0, "main");
     add_example(&q, 2, T0 + 10, NULL);
-    struct snapshot *snap = snapshot_acquire(q.store);
+    struct snapshot *snap = snapshot_acquire(q.store, NULL);
     for (size_t nth = 1; !done; nth++) {
         struct arena arena;
         struct selection *s = NULL;

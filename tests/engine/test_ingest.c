@@ -185,11 +185,11 @@ Test(ingest, a_transaction_profile_takes_what_its_transaction_says)
     cr_assert_eq(store_append(store, records, count, &info), ERR_OK, "%s", info.text);
     ingest_destroy(in);
 
-    struct snapshot *snap = snapshot_acquire(store);
+    struct snapshot *snap = snapshot_acquire(store, NULL);
     arena_init(&arena, MIB(4), NULL);
     cr_assert(uuid_parse(BYTES("35b17a05fca8ca29a4294c96dfd334aa"), &id));
     cr_assert(uuid_parse(BYTES(TRACE_ID), &trace));
-    cr_assert(snapshot_find_profile(snap, 42, id, &row));
+    cr_assert_eq(snapshot_find_profile(snap, 42, id, &row), ERR_OK);
     cr_assert_eq(snapshot_read_profile(snap, row, &arena, &p, &info), ERR_OK, "%s", info.text);
     cr_expect(text_is(&p, p.transaction, "GET /") && text_is(&p, p.environment, "prod"));
     cr_expect(text_is(&p, p.release, "own") && text_is(&p, p.dist, "d"));

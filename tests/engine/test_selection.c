@@ -81,7 +81,7 @@ static struct seen ask(struct query_store *q, const struct selection_request *re
     struct seen seen = {0};
     struct selection *s = NULL;
     struct errinfo info = {0};
-    struct snapshot *snap = snapshot_acquire(q->store);
+    struct snapshot *snap = snapshot_acquire(q->store, NULL);
 
     cr_assert_eq(selection_make(snap, request, &q->arena, &s, &info), ERR_OK, "%s", info.text);
     for (int twice = 0; twice < 2; twice++) { /* a second visit starts over */
@@ -283,7 +283,7 @@ Test(selection, gaps_are_whole_or_there_is_an_error)
     query_store_open(&q);
     add_link(&q, 1, 77, 1, "1", T0_NS + 10 * S, T0_NS + 11 * S); /* out of order: by profiler */
     add_link(&q, 2, 77, 2, "1", T0_NS, T0_NS + S);
-    struct snapshot *snap = snapshot_acquire(q.store);
+    struct snapshot *snap = snapshot_acquire(q.store, NULL);
     for (size_t max = 0; max < 20000; max += 8) {
         struct mem_account account;
         struct arena arena;
@@ -363,6 +363,51 @@ Test(selection, damaged_blocks_are_left_out_and_said_so)
     query_store_close(&q);
 }
 
+static const struct left_out *left_out_of(const struct coverage *c, const char *what)
+{
+    for (size_t i = 0; i < c->left_out_count; i++)
+        if (strcmp(c->left_out[i].what, what) == 0)
+            return &c->left_out[i];
+    cr_assert_fail("no %s are left out", what);
+    return NULL;
+}
+
+Test(selection, rows_of_which_nothing_is_known_are_found_and_left_out)
+{
+    struct query_store q;
+    struct selection *s = NULL;
+    struct seen seen = {0};
+    struct errinfo info = {0};
+    struct selection_request request = {.project_id = 2};
+
+    query_store_open(&q);
+    add_chunk(&q, 1, 1, T0, 5);
+    struct snapshot *snap = snapshot_acquire(q.store, NULL);
+    cr_assert_eq(selection_make(snap, &request, &q.arena, &s, &info), ERR_OK);
+    s->chunks_unreadable = 2; /* as if making it had met them */
+    s->coverage.chunks_found += 2;
+    s->profiles_unreadable = 1;
+    s->coverage.profiles_found++;
+    for (int survey = 0; survey < 2; survey++) {
+        const struct coverage *c = &s->coverage;
+        if (survey)
+            cr_assert_eq(selection_survey(s, &info), ERR_OK);
+        else
+            cr_assert_eq(selection_visit(s, NULL, see, &seen, &info), ERR_OK);
+        cr_assert_eq(c->chunks_found, 3);
+        cr_assert_eq(c->chunks_used, 1);
+        cr_assert_eq(c->profiles_found, 1);
+        cr_assert_eq(c->profiles_used, 0);
+        cr_assert_eq(c->left_out_count, 2);
+        cr_assert_eq(left_out_of(c, "chunks")->count, 2);
+        cr_assert_str_eq(left_out_of(c, "chunks")->reason, "unreadable");
+        cr_assert_eq(left_out_of(c, "profiles")->count, 1);
+    }
+    selection_destroy(s);
+    snapshot_release(snap);
+    query_store_close(&q);
+}
+
 Test(selection, ends_when_canceled_or_out_of_memory)
 {
     struct query_store q;
@@ -376,7 +421,7 @@ Test(selection, ends_when_canceled_or_out_of_memory)
 
     query_store_open(&q);
     add_chunk(&q, 1, 1, T0, 120);
-    struct snapshot *snap = snapshot_acquire(q.store);
+    struct snapshot *snap = snapshot_acquire(q.store, NULL);
     cr_assert_eq(selection_make(snap, &request, &q.arena, &s, &info), ERR_OK);
     cr_assert_eq(selection_visit(s, &canceled, see, &seen, &info), ERR_CANCELED);
     cr_assert_eq(seen.parts, 0);

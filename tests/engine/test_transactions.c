@@ -45,22 +45,24 @@ static void add_link(struct query_store *q, uint64_t span, const char *name, int
 }
 
 static size_t list(struct query_store *q, const struct selection_request *request,
-                   struct transaction_group **ret)
+                   const struct transaction_group **ret)
 {
-    struct snapshot *snap = snapshot_acquire(q->store);
+    struct snapshot *snap = snapshot_acquire(q->store, NULL);
     struct errinfo info = {0};
-    size_t count = 0;
+    struct transaction_list list = {0};
 
-    cr_assert_eq(transactions_list(snap, request, NULL, &q->arena, ret, &count, &info), ERR_OK,
-                 "%s", info.text);
+    cr_assert_eq(transactions_list(snap, request, NULL, &q->arena, &list, &info), ERR_OK, "%s",
+                 info.text);
+    cr_assert_eq(list.profiles_unreadable, 0);
     snapshot_release(snap);
-    return count;
+    *ret = list.groups;
+    return list.count;
 }
 
 Test(transactions, groups_profiles_and_links_by_name)
 {
     struct query_store q;
-    struct transaction_group *groups = NULL;
+    const struct transaction_group *groups = NULL;
 
     query_store_open(&q);
     for (uint32_t i = 0; i < 7; i++)
@@ -108,21 +110,20 @@ Test(transactions, ends_when_canceled)
     query_store_open(&q);
     add_profile(&q, 1, "profiled", T0_NS);
     add_link(&q, 2, "linked", T0_NS + 60 * S, true, 9);
-    struct snapshot *snap = snapshot_acquire(q.store);
+    struct snapshot *snap = snapshot_acquire(q.store, NULL);
     for (int links = 0; links < 2; links++) { /* a window with a profile, one with a link */
-        struct transaction_group *groups = NULL;
-        size_t count = 0;
+        struct transaction_list groups = {0};
         int64_t start_ns = T0_NS + 60 * S * links;
         struct selection_request request = {.project_id = 2,
                                             .has_start = true,
                                             .has_end = true,
                                             .window = {start_ns, start_ns + S}};
         canceled = false;
-        cr_assert_eq(transactions_list(snap, &request, &canceled, &q.arena, &groups, &count, &info),
-                     ERR_OK, "%s", info.text);
-        cr_assert_eq(count, 1);
+        cr_assert_eq(transactions_list(snap, &request, &canceled, &q.arena, &groups, &info), ERR_OK,
+                     "%s", info.text);
+        cr_assert_eq(groups.count, 1);
         canceled = true;
-        cr_assert_eq(transactions_list(snap, &request, &canceled, &q.arena, &groups, &count, &info),
+        cr_assert_eq(transactions_list(snap, &request, &canceled, &q.arena, &groups, &info),
                      ERR_CANCELED);
     }
     snapshot_release(snap);

@@ -28,7 +28,7 @@ static void add(struct query_store *q, enum profile_kind kind, uint32_t id, cons
 
 static struct usage *ask(struct query_store *q, size_t buckets, struct coverage *ret)
 {
-    struct snapshot *snap = snapshot_acquire(q->store);
+    struct snapshot *snap = snapshot_acquire(q->store, NULL);
     struct selection_request request = {.project_id = 2};
     struct usage_options options = {.bucket_count = buckets};
     struct selection *s = NULL;
@@ -134,7 +134,7 @@ Test(usage, measurements_in_any_unit_of_time)
 static struct usage *ask_for(struct query_store *q, const struct selection_request *request,
                              size_t buckets, struct coverage *ret)
 {
-    struct snapshot *snap = snapshot_acquire(q->store);
+    struct snapshot *snap = snapshot_acquire(q->store, NULL);
     struct usage_options options = {.bucket_count = buckets};
     struct selection *s = NULL;
     struct usage *u = NULL;

@@ -55,7 +55,7 @@ static void append_all_syncing(struct store *s, struct expected *e)
 
 static void assert_holds(struct store *s, const struct expected *e, const char *what, unsigned nth)
 {
-    struct snapshot *snap = snapshot_acquire(s);
+    struct snapshot *snap = snapshot_acquire(s, NULL);
     for (unsigned n = 0; n < CHUNKS / 2; n++) {
         struct errinfo info = {0};
         int version = small_chunk_find(snap, n, &info);
@@ -81,7 +81,7 @@ static void reopen_and_append(struct vfs_crash *disk, const struct expected *e,
     assert_holds(store, e, "power cut", nth);
     cr_assert_eq(small_chunk_append(store, (struct small_chunk){50, 1}, &info), ERR_OK, "%s",
                  info.text);
-    struct snapshot *snap = snapshot_acquire(store);
+    struct snapshot *snap = snapshot_acquire(store, NULL);
     for (unsigned n = 0; n < CHUNKS / 2; n++) {
         int version = small_chunk_find(snap, n, &info);
         ret_found->acked[n] = ret_found->tried[n] = version < 0 ? 0 : version;
@@ -90,7 +90,7 @@ static void reopen_and_append(struct vfs_crash *disk, const struct expected *e,
     store_close(store);
     cr_assert_eq(open_store(&disk->fault.vfs, &store, &info), ERR_OK, "call %u: %s", nth,
                  info.text);
-    snap = snapshot_acquire(store);
+    snap = snapshot_acquire(store, NULL);
     cr_assert_eq(small_chunk_find(snap, 50, &info), 1, "call %u: %s", nth, info.text);
     snapshot_release(snap);
     store_close(store);
@@ -179,7 +179,7 @@ static void sweep_single_failures(enum err code)
                      info.text);
         for (int again = 0; again < 2; again++) {
             assert_holds(store, &e, "single failure", nth);
-            struct snapshot *snap = snapshot_acquire(store);
+            struct snapshot *snap = snapshot_acquire(store, NULL);
             cr_assert_eq(small_chunk_find(snap, 50, &info), 1, "call %u: %s", nth, info.text);
             snapshot_release(snap);
             store_close(store);

@@ -17,7 +17,7 @@ static struct store *open_store(struct vfs_mem *disk)
 static int find(struct store *s, unsigned n)
 {
     struct errinfo info = {0};
-    struct snapshot *snap = snapshot_acquire(s);
+    struct snapshot *snap = snapshot_acquire(s, NULL);
     int version = small_chunk_find(snap, n, &info);
     snapshot_release(snap);
     return version;
@@ -95,7 +95,7 @@ Test(fault_nomem, encoding_opening_and_reading_give_everything_back)
 
     int version = -2;
     for (unsigned nth = 1; version == -2; nth++) { /* read */
-        struct snapshot *snap = snapshot_acquire(store);
+        struct snapshot *snap = snapshot_acquire(store, NULL);
         mem_fail_at(nth);
         version = small_chunk_find(snap, 3, &info);
         mem_fail_at(0);

@@ -53,7 +53,7 @@ static struct bytes copy_of(struct bytes b, uint8_t *to)
 /* How many of the chunks are served, from the first on without a gap; each must read right. */
 static unsigned served(struct store *s)
 {
-    struct snapshot *snap = snapshot_acquire(s);
+    struct snapshot *snap = snapshot_acquire(s, NULL);
     unsigned count = 0;
     bool gap = false;
     for (unsigned n = 0; n < CHUNKS; n++) {
@@ -123,7 +123,7 @@ static bool is_in_block(struct bytes log, const size_t ends[CHUNKS], size_t at)
 /* Version of every chunk: `expected` of chunk n, 1 of the others (or all when n is -1). */
 static void assert_served(struct store *store, int n, int expected, size_t at)
 {
-    struct snapshot *snap = snapshot_acquire(store);
+    struct snapshot *snap = snapshot_acquire(store, NULL);
     for (int i = 0; i < CHUNKS; i++) {
         struct errinfo info = {0};
         int version = small_chunk_find(snap, (unsigned)i, &info);
@@ -196,7 +196,7 @@ Test(fault_recovery, damage_in_the_middle_and_a_torn_end_destroy_nothing)
     vfs_mem_put(disk, first_log, whole);
     for (int again = 0; again < 2; again++) {
         struct store *store = open_store(disk, 0);
-        struct snapshot *snap = snapshot_acquire(store);
+        struct snapshot *snap = snapshot_acquire(store, NULL);
         const int expected[CHUNKS] = {1, -1, -1, -1, 1, -1};
         for (unsigned n = 0; n < CHUNKS; n++)
             cr_assert_eq(small_chunk_find(snap, n, NULL), expected[n], "chunk %u", n);
@@ -227,7 +227,7 @@ Test(fault_recovery, a_damaged_row_hides_no_older_one)
     raw[whole.len - 1] ^= 1;
     vfs_mem_put(disk, first_log, whole);
     store = open_store(disk, 0);
-    struct snapshot *snap = snapshot_acquire(store);
+    struct snapshot *snap = snapshot_acquire(store, NULL);
     cr_assert_eq(small_chunk_find(snap, 7, NULL), 2);
     snapshot_release(snap);
     store_get_stats(store, &stats);
@@ -290,7 +290,7 @@ Test(fault_recovery, damage_in_closed_logs_is_told_and_the_rest_is_served)
         raw[cases[i].at] ^= 4;
         vfs_mem_put(disk, third, whole);
         struct store *store = open_store(disk, 100);
-        struct snapshot *snap = snapshot_acquire(store);
+        struct snapshot *snap = snapshot_acquire(store, NULL);
         for (unsigned n = 0; n < CHUNKS; n++)
             cr_assert_eq(small_chunk_find(snap, n, &info), n == 2 ? cases[i].expected : 1,
                          "case %zu, chunk %u: %s", i, n, info.text);

@@ -56,7 +56,7 @@ static void read_everything(struct store *store)
     struct project_summary *projects;
     size_t project_count;
     arena_init(&arena, 64 << 20, NULL);
-    struct snapshot *snap = snapshot_acquire(store);
+    struct snapshot *snap = snapshot_acquire(store, NULL);
     assert(snapshot_list_projects(snap, &arena, &projects, &project_count) == ERR_OK);
     for (size_t i = 0; i < project_count; i++) {
         struct profiler_summary *profilers;
@@ -109,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         read_everything(store);
         assert(small_chunk_append(store, (struct small_chunk){7, 1}, NULL) == ERR_OK);
-        struct snapshot *snap = snapshot_acquire(store);
+        struct snapshot *snap = snapshot_acquire(store, NULL);
         assert(small_chunk_find(snap, 7, NULL) == 1);
         snapshot_release(snap);
         store_close(store);

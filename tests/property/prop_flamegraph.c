@@ -4,13 +4,14 @@
  * text, and knows nothing of tries, indexes or windows that were united: for each sample it cuts
  * the time to the next one at every bound of every window and asks of each piece whether any window
  * holds it. Stores have late, repeated, replaced and overlapping chunks, idle samples, equal times,
- * reused thread ids, and links with and without threads.
+ * reused thread ids, and links with and without threads. They lie in logs, in segments, in both.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <criterion/criterion.h>
 
+#include "base/log.h"
 #include "engine/flamechart.h"
 #include "engine/flamegraph.h"
 #include "engine/functions.h"
@@ -28,20 +29,29 @@
 
 /* ---- frames: what is the same is written down by hand ---- */
 
+/* Of frames with one letter, those that come first here are shown rather than the others. */
 static const struct {
     struct hand_frame frame;
     const char *identity; /* one letter a frame that is its own */
     const char *function; /* one letter a function */
 } pool[] = {
+    {{.function = "main", .module = "app", .abs_path = "/app.py", .line = 7}, "A", "a"},
+    {{.function = "main", .module = "app", .abs_path = "/app.py"}, "A", "a"},
+    {{.function = "main", .module = "app", .abs_path = "/b/app.py", .line = 5}, "A", "a"},
     {{.function = "main", .module = "app", .filename = "app.py", .line = 3}, "A", "a"},
+    {{.function = "main", .module = "app", .filename = "app.py", .line = 9, .column = 4}, "A", "a"},
     {{.function = "main", .module = "app", .filename = "app.py", .line = 9}, "A", "a"},
+    {{.function = "main", .module = "app", .filename = "app.py", .line = 9, .in_app = IN_APP_FALSE},
+     "A",
+     "a"},
     {{.function = "main", .module = "app", .filename = "other.py"}, "A", "a"},
     {{.function = "main", .module = "lib", .filename = "app.py", .line = 3}, "B", "b"},
     {{.function = "work", .module = "app", .filename = "app.py", .line = 3}, "C", "c"},
+    {{.function = "work", .module = "app.py", .line = 3}, "D", "d"},
     {{.function = "work", .filename = "app.py", .line = 3}, "D", "d"},
     {{.function = "work", .filename = "zoo.py", .line = 3}, "E", "e"},
-    {{.function = "poll", .package = "/usr/lib/libc.so", .instruction_addr = "0x10"}, "F", "f"},
     {{.function = "poll", .package = "/lib64/libc.so", .instruction_addr = "0x10"}, "F", "f"},
+    {{.function = "poll", .package = "/usr/lib/libc.so", .instruction_addr = "0x10"}, "F", "f"},
     {{.function = "poll", .package = "/usr/lib/libc.so", .instruction_addr = "0x20"}, "G", "f"},
     {{.function = "poll", .package = "/usr/lib/libd.so", .instruction_addr = "0x10"}, "H", "g"},
     {{.filename = "app.py", .line = 1}, "I", "h"},
@@ -108,12 +118,13 @@ struct path {
 };
 
 struct paths {
-    struct path list[1024];
+    struct path list[4096];
     unsigned count;
     uint64_t idle_ns;
     uint64_t sum_ns;
     uint64_t idle_samples;
     uint64_t sum_samples;
+    bool shows[POOL_COUNT]; /* frames of samples that count */
     unsigned chunks;
     unsigned profiles;
     char threads[64][32];
@@ -218,6 +229,7 @@ static void add_profile(struct rng *rng, struct model *m, struct query_store *st
         h->profile.timestamp_ns = random_moment(rng);
     }
     h->profile.id = query_id(p->id);
+    h->profile.received_ns = BASE_NS; /* its retention counts from there */
     random_tags(rng, p, h);
     random_samples(rng, p, h);
     query_store_add(store, &h->profile);
@@ -459,6 +471,7 @@ static void model_count(struct paths *a, const char *tree, const char *thread, c
         size_t len = strlen(text);
         (void)snprintf(text + len, sizeof(text) - len, "%s", pool[stack[d] - 'a'].identity);
         struct path *p = path_at(a, tree, text);
+        a->shows[stack[d] - 'a'] = true;
         p->total_ns += ns;
         p->total_samples += counted;
         if (stack[d + 1] == '\0') {
@@ -556,21 +569,42 @@ static void model_answer(const struct model *m, const struct question *q, bool s
 
 /* ---- comparing ---- */
 
-static const char *identity_letter(const struct flamegraph_frame *f)
+static bool text_is(struct bytes text, const char *expected)
+{
+    return bytes_equal(text, bytes_of_text(expected == NULL ? "" : expected));
+}
+
+/* Which frame of the pool is shown. */
+static size_t pool_number(const struct flamegraph_frame *f)
 {
     for (size_t i = 0; i < POOL_COUNT; i++) {
-        struct hand_frame h = pool[i].frame;
-        if (bytes_equal(f->function, bytes_of_text(h.function ? h.function : "")) &&
-            bytes_equal(f->module, bytes_of_text(h.module ? h.module : "")) &&
-            bytes_equal(f->filename, bytes_of_text(h.filename ? h.filename : "")) &&
-            bytes_equal(f->package, bytes_of_text(h.package ? h.package : "")) &&
-            bytes_equal(f->instruction_addr,
-                        bytes_of_text(h.instruction_addr ? h.instruction_addr : "")) &&
-            f->line == h.line)
-            return pool[i].identity;
+        const struct hand_frame *h = &pool[i].frame;
+        if (text_is(f->function, h->function) && text_is(f->module, h->module) &&
+            text_is(f->filename, h->filename) && text_is(f->package, h->package) &&
+            text_is(f->path, h->abs_path) && text_is(f->instruction_addr, h->instruction_addr) &&
+            f->line == h->line && f->column == h->column &&
+            f->in_app == (h->in_app != IN_APP_FALSE))
+            return i;
     }
     cr_assert_fail("a frame that no profile has");
-    return NULL;
+    return 0;
+}
+
+static const char *identity_letter(const struct flamegraph_frame *f)
+{
+    return pool[pool_number(f)].identity;
+}
+
+/* Each frame is the first of its letter that a sample has. */
+static void check_shown(const struct flamegraph *g, const struct paths *want)
+{
+    for (size_t i = 0; i < g->frame_count; i++) {
+        size_t shown = pool_number(&g->frames[i]);
+        size_t first = 0;
+        while (!want->shows[first] || strcmp(pool[first].identity, pool[shown].identity) != 0)
+            cr_assert_lt(++first, POOL_COUNT, "no sample has it");
+        cr_assert_eq(shown, first, "frame %zu of the pool is shown, expected %zu", shown, first);
+    }
 }
 
 /* Breadth-first, children together and in the order of identities, totals add up. */
@@ -650,6 +684,7 @@ static void check_graph(const struct flamegraph *g, bool separate, struct paths 
     uint64_t idle_ns = 0;
     uint64_t idle_samples = 0;
 
+    check_shown(g, want);
     for (size_t t = 0; t < g->tree_count; t++) {
         nodes += check_tree(g, &g->trees[t], separate, want);
         sum_ns += g->trees[t].sum_ns;
@@ -751,25 +786,40 @@ static void ask(struct rng *rng, const struct model *m, const struct snapshot *s
     arena_close(&arena);
 }
 
+static void ask_some(struct rng *rng, const struct model *m, struct query_store *store,
+                     unsigned count)
+{
+    struct snapshot *snap = snapshot_acquire(store->store, NULL);
+    for (unsigned i = 0; i < count; i++)
+        ask(rng, m, snap);
+    snapshot_release(snap);
+}
+
 Test(prop_flamegraph, equals_brute_force_over_raw_samples)
 {
     struct rng rng = test_rng();
     static struct model m;
     static struct hand_profile h;
 
+    log_set_level(LOG_WARN);
     for (unsigned round = 0; round < test_scale(200); round++) {
         struct query_store store;
         query_store_open(&store);
         m.profile_count = 0;
         m.link_count = 0;
-        for (unsigned i = 0, n = (unsigned)rng_range(&rng, 1, 14); i < n; i++)
+        /* now and then enough rows of a profiler that sums of 8 are stored */
+        unsigned profiles = (unsigned)rng_range(&rng, 1, rng_chance(&rng, 30) ? 47 : 14);
+        for (unsigned i = 0; i < profiles; i++) {
             add_profile(&rng, &m, &store, &h);
+            if (rng_chance(&rng, 3))
+                query_store_seal(&store);
+        }
         for (unsigned i = 0, n = (unsigned)rng_below(&rng, 20); i < n; i++)
             add_link(&rng, &m, &store);
-        struct snapshot *snap = snapshot_acquire(store.store);
-        for (int i = 0; i < 15; i++)
-            ask(&rng, &m, snap);
-        snapshot_release(snap);
+        if (rng_chance(&rng, 50))
+            ask_some(&rng, &m, &store, 8);
+        query_store_seal(&store);
+        ask_some(&rng, &m, &store, 12);
         query_store_close(&store);
     }
 }

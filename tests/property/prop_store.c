@@ -1,7 +1,9 @@
 /* prop_store.c - random appends and reopenings against a list that is searched from end to end. */
 #include <criterion/criterion.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "engine/identity.h"
 #include "storage/store.h"
 #include "tests/support/hand_profile.h"
 #include "tests/support/scale.h"
@@ -38,7 +40,7 @@ static bool same_key(const struct entry *a, const struct entry *b)
 {
     return a->is_link == b->is_link && a->is_chunk == b->is_chunk && a->project == b->project &&
            uuid_equal(a->profiler, b->profiler) && uuid_equal(a->id, b->id) &&
-           (!a->is_chunk || a->start_ns == b->start_ns);
+           ((!a->is_chunk && !a->is_link) || a->start_ns == b->start_ns);
 }
 
 /* False when the store would drop it as equal. */
@@ -131,6 +133,14 @@ static bool meets(const struct entry *e, uint64_t project, int64_t start_ns, int
     return !e->hidden && e->project == project && e->start_ns <= end_ns && e->end_ns >= start_ns;
 }
 
+static int compare_links(const struct link *a, const struct link *b)
+{
+    if (a->start_ns != b->start_ns)
+        return a->start_ns < b->start_ns ? -1 : 1;
+    int order = uuid_compare(a->trace_id, b->trace_id);
+    return order != 0 ? order : (a->span_id > b->span_id) - (a->span_id < b->span_id);
+}
+
 static void check_range(struct rng *rng, struct snapshot *snap, const struct model *m,
                         struct arena *arena)
 {
@@ -156,12 +166,12 @@ static void check_range(struct rng *rng, struct snapshot *snap, const struct mod
     for (size_t i = 0; i < rows.count; i++) {
         struct row row;
         struct row before;
-        snapshot_row(snap, rows.ids[i], &row);
+        cr_assert_eq(snapshot_row(snap, rows.ids[i], &row), ERR_OK);
         cr_assert(row.project_id == project && uuid_equal(row.profiler_id, profiler));
         cr_assert(row.start_ns <= end_ns && row.end_ns >= start_ns);
         if (i == 0)
             continue;
-        snapshot_row(snap, rows.ids[i - 1], &before);
+        cr_assert_eq(snapshot_row(snap, rows.ids[i - 1], &before), ERR_OK);
         cr_assert(before.start_ns < row.start_ns ||
                   (before.start_ns == row.start_ns && uuid_compare(before.id, row.id) < 0));
     }
@@ -169,6 +179,8 @@ static void check_range(struct rng *rng, struct snapshot *snap, const struct mod
     cr_assert_eq(rows.count, profiles);
     cr_assert_eq(snapshot_find_links(snap, project, start_ns, end_ns, arena, &links), ERR_OK);
     cr_assert_eq(links.count, spans);
+    for (size_t i = 1; i < links.count; i++)
+        cr_assert_lt(compare_links(&links.links[i - 1], &links.links[i]), 0);
 }
 
 static void check_ids(struct rng *rng, struct snapshot *snap, const struct model *m,
@@ -185,11 +197,11 @@ static void check_ids(struct rng *rng, struct snapshot *snap, const struct model
     }
     if (wanted.is_link)
         return;
-    bool found = wanted.is_chunk
-                     ? snapshot_find_chunk(snap, wanted.project, wanted.profiler, wanted.id, &id)
-                     : snapshot_find_profile(snap, wanted.project, wanted.id, &id);
-    cr_assert_eq(found, newest != NULL);
-    if (!found)
+    enum err rc = wanted.is_chunk
+                      ? snapshot_find_chunk(snap, wanted.project, wanted.profiler, wanted.id, &id)
+                      : snapshot_find_profile(snap, wanted.project, wanted.id, &id);
+    cr_assert_eq(rc, newest != NULL ? ERR_OK : ERR_NOTFOUND);
+    if (rc != ERR_OK)
         return;
     struct profile p;
     struct errinfo info = {0};
@@ -201,12 +213,25 @@ static void check_ids(struct rng *rng, struct snapshot *snap, const struct model
 
 static struct store *open_store(struct vfs_mem *disk)
 {
-    struct store_options options = {
-        .vfs = vfs_mem_vfs(disk), .dir = "/data", .log_size_max = 20000};
+    struct store_options options = {.vfs = vfs_mem_vfs(disk),
+                                    .dir = "/data",
+                                    .log_size_max = 20000,
+                                    .retention_days = 90,
+                                    .frame_rules = &engine_frame_rules};
     struct store *store = NULL;
     struct errinfo info = {0};
     cr_assert_eq(store_open(&options, &store, &info), ERR_OK, "%s", info.text);
     return store;
+}
+
+/* Some of what a server does in the background. */
+static void keep_up(struct rng *rng, struct store *store)
+{
+    struct store_upkeep u = {.everything = rng_chance(rng, 50)};
+    struct errinfo info = {0};
+    bool did = true;
+    for (unsigned i = (unsigned)rng_below(rng, 5); i > 0 && did; i--)
+        cr_assert_eq(store_upkeep(store, &u, &did, &info), ERR_OK, "%s", info.text);
 }
 
 Test(prop_store, equals_a_list_also_after_reopening)
@@ -214,6 +239,7 @@ Test(prop_store, equals_a_list_also_after_reopening)
     struct rng rng = test_rng();
     static struct model m;
     log_set_level(LOG_WARN);
+    clock_set_wall(INT64_C(3600000000000)); /* rows are of the first hour of 1970 */
     for (unsigned round = 0; round < test_scale(6); round++) {
         struct vfs_mem *disk = vfs_mem_create();
         struct store *store = open_store(disk);
@@ -224,11 +250,13 @@ Test(prop_store, equals_a_list_also_after_reopening)
                 store_close(store);
                 store = open_store(disk);
             }
+            if (rng_chance(&rng, 10))
+                keep_up(&rng, store);
             if (!rng_chance(&rng, 30))
                 continue;
             struct arena arena;
             arena_init(&arena, 16 << 20, NULL);
-            struct snapshot *snap = snapshot_acquire(store);
+            struct snapshot *snap = snapshot_acquire(store, NULL);
             check_range(&rng, snap, &m, &arena);
             check_ids(&rng, snap, &m, &arena);
             snapshot_release(snap);
@@ -252,18 +280,22 @@ Test(prop_store, snapshots_do_not_change)
     struct rng rng = test_rng();
     static struct model m;
     static struct model then;
+    log_set_level(LOG_WARN);
+    clock_set_wall(INT64_C(3600000000000));
     struct vfs_mem *disk = vfs_mem_create();
     struct store *store = open_store(disk);
     m.count = 0;
     while (m.count < 150)
         append_some(&rng, store, &m);
     then = m;
-    struct snapshot *snap = snapshot_acquire(store);
+    struct snapshot *snap = snapshot_acquire(store, NULL);
     for (unsigned i = 0; i < test_scale(60); i++) {
         append_some(&rng, store, &m);
+        if (rng_chance(&rng, 20))
+            keep_up(&rng, store);
         struct arena arena;
         arena_init(&arena, 16 << 20, NULL);
-        struct snapshot *now = snapshot_acquire(store);
+        struct snapshot *now = snapshot_acquire(store, NULL);
         check_range(&rng, snap, &then, &arena);
         check_ids(&rng, snap, &then, &arena);
         check_range(&rng, now, &m, &arena);

@@ -1,4 +1,5 @@
-/* race_store.c - readers with snapshots while one writer appends: in order, late, and again.
+/* race_store.c - readers with snapshots while one writer appends: in order, late, and again, and
+ * another thread seals and merges.
  *
  * What a snapshot shows does not change while it is held, every row it shows can be read, and a
  * chunk once seen is seen by every later snapshot. Runs under ThreadSanitizer.
@@ -9,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "engine/identity.h"
 #include "tests/support/scale.h"
 #include "tests/support/small_chunk.h"
 #include "tests/support/vfs_mem.h"
@@ -55,6 +58,20 @@ static void *write_all(void *self)
     return NULL;
 }
 
+/* All the time, now and then everything. */
+static void *keep_up(void *self)
+{
+    struct shared *shared = self;
+    unsigned round = 0;
+    while (!atomic_load(&shared->done)) {
+        struct store_upkeep u = {.everything = round++ % 8 == 0};
+        struct errinfo info = {0};
+        bool did;
+        NEED(store_upkeep(shared->store, &u, &did, &info) == ERR_OK, "upkeep: %s", info.text);
+    }
+    return NULL;
+}
+
 static size_t count_rows(struct snapshot *snap)
 {
     size_t count = 0;
@@ -67,8 +84,8 @@ static size_t count_rows(struct snapshot *snap)
              "find");
         for (size_t i = 0; i < rows.count; i++) {
             struct row row;
-            snapshot_row(snap, rows.ids[i], &row);
-            NEED(bytes_equal(snapshot_string(snap, row.platform), BYTES("python")), "platform");
+            NEED(snapshot_row(snap, rows.ids[i], &row) == ERR_OK, "facts");
+            NEED(bytes_equal(row.platform, BYTES("python")), "platform");
         }
         count += rows.count;
     }
@@ -84,7 +101,7 @@ static void *read_all(void *self)
     while (!atomic_load(&shared->done)) {
         struct errinfo info = {0};
         unsigned appended = atomic_load(&shared->appended);
-        struct snapshot *snap = snapshot_acquire(shared->store);
+        struct snapshot *snap = snapshot_acquire(shared->store, NULL);
         size_t count = count_rows(snap);
         NEED(count >= appended && count <= CHUNKS && count >= before,
              "%zu rows after %zu, %u appended", count, before, appended);
@@ -101,20 +118,25 @@ static void *read_all(void *self)
 int main(void)
 {
     log_set_level(LOG_WARN);
+    clock_set_wall(INT64_C(3600000000000)); /* chunks are of the first hour of 1970 */
     for (unsigned round = 0; round < test_scale(2); round++) {
         struct vfs_mem *disk = vfs_mem_create();
         struct shared shared = {0};
         struct errinfo info = {0};
-        pthread_t threads[READERS + 1];
-        struct store_options options = {
-            .vfs = vfs_mem_vfs(disk), .dir = "/data", .log_size_max = 50000};
+        pthread_t threads[READERS + 2];
+        struct store_options options = {.vfs = vfs_mem_vfs(disk),
+                                        .dir = "/data",
+                                        .log_size_max = 20000,
+                                        .retention_days = 90,
+                                        .frame_rules = &engine_frame_rules};
         NEED(store_open(&options, &shared.store, &info) == ERR_OK, "open: %s", info.text);
         for (unsigned i = 0; i < READERS; i++)
             NEED(pthread_create(&threads[i], NULL, read_all, &shared) == 0, "thread");
         NEED(pthread_create(&threads[READERS], NULL, write_all, &shared) == 0, "thread");
-        for (unsigned i = 0; i <= READERS; i++)
+        NEED(pthread_create(&threads[READERS + 1], NULL, keep_up, &shared) == 0, "thread");
+        for (unsigned i = 0; i < READERS + 2; i++)
             pthread_join(threads[i], NULL);
-        struct snapshot *snap = snapshot_acquire(shared.store);
+        struct snapshot *snap = snapshot_acquire(shared.store, NULL);
         NEED(count_rows(snap) == CHUNKS, "rows at the end");
         NEED(small_chunk_find(snap, nth_number(4), &info) == 2, "the later one wins");
         snapshot_release(snap);

@@ -36,7 +36,7 @@ Test(log_index, takes_its_share_of_the_budget_and_no_more)
     cr_assert(strstr(info.text, "share of the memory") != NULL, "%s", info.text);
     cr_assert(budget.used <= max / 2 && budget.peak <= max / 2, "%zu", (size_t)budget.peak);
     cr_assert_gt(rows, 1400, "%u rows", rows); /* below 375 bytes a row, while tables double */
-    struct snapshot *snap = snapshot_acquire(store);
+    struct snapshot *snap = snapshot_acquire(store, NULL);
     cr_assert_eq(small_chunk_find(snap, rows - 1, &info), 1, "%s", info.text);
     snapshot_release(snap);
     store_close(store);
@@ -68,7 +68,7 @@ Test(log_index, memory_of_old_snapshots_goes_with_them)
     size_t before = 0;
     for (unsigned n = 0; n < 400; n++) {
         if (n % 100 == 50)
-            snaps[n / 100] = snapshot_acquire(store);
+            snaps[n / 100] = snapshot_acquire(store, NULL);
         cr_assert_eq(small_chunk_append(store, (struct small_chunk){n, 1}, NULL), ERR_OK);
     }
     size_t blocks = mem_outstanding();

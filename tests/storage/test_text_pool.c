@@ -38,10 +38,6 @@ Test(text_pool, equal_texts_are_one_and_stay_where_they_are)
     }
     cr_assert_eq(p.count, 5001);
     cr_assert_eq(text_pool_find(&p, BYTES("nowhere")), ID_NONE);
-    text_pool_mark_tag(&p, 7, 30);
-    text_pool_mark_tag(&p, 7, 20); /* rows come in order: the first one stays */
-    cr_assert_eq(text_pool_tag_from(&p, 7), 30);
-    cr_assert_eq(text_pool_tag_from(&p, 8), ID_NONE);
     text_pool_close(&p);
     retired_close(&retired);
     cr_assert_eq(mem_outstanding(), 0);

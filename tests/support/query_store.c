@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/identity.h"
+
 static void must(enum err rc, const struct errinfo *info, const char *what)
 {
     if (rc == ERR_OK)
@@ -17,8 +19,11 @@ void query_store_open(struct query_store *q)
 
     *q = (struct query_store){.dir = tmpdir_make()};
     arena_init(&q->arena, SIZE_MAX, NULL);
-    struct store_options options = {
-        .vfs = vfs_posix(), .dir = q->dir.path, .durability = DURABILITY_NONE};
+    struct store_options options = {.vfs = vfs_posix(),
+                                    .dir = q->dir.path,
+                                    .durability = DURABILITY_NONE,
+                                    .retention_days = 3650, /* profiles are some years old */
+                                    .frame_rules = &engine_frame_rules};
     must(store_open(&options, &q->store, &info), &info, "store_open");
 }
 
@@ -27,6 +32,16 @@ void query_store_close(struct query_store *q)
     store_close(q->store);
     arena_close(&q->arena);
     tmpdir_remove(&q->dir);
+}
+
+void query_store_seal(struct query_store *q)
+{
+    struct errinfo info = {0};
+    struct store_upkeep u = {.everything = true};
+    bool did = true;
+
+    while (did)
+        must(store_upkeep(q->store, &u, &did, &info), &info, "store_upkeep");
 }
 
 static void append(struct query_store *q, struct buffer *record)

@@ -19,6 +19,9 @@ void query_store_close(struct query_store *q);
 void query_store_add(struct query_store *q, const struct profile *p);
 void query_store_link(struct query_store *q, const struct link *l);
 
+/* All that is in it goes to segments. */
+void query_store_seal(struct query_store *q);
+
 /* An id whose digits tell the number. */
 struct uuid query_id(uint32_t number);
 

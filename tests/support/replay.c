@@ -239,7 +239,7 @@ static void check_profile(struct replay *r, const char *name, const struct profi
 
 static void check_stored(struct replay *r, const char *name, uint64_t project, struct bytes expect)
 {
-    struct snapshot *snap = snapshot_acquire(r->store);
+    struct snapshot *snap = snapshot_acquire(r->store, NULL);
     struct arena arena;
     struct profile p;
     struct errinfo info;
@@ -247,10 +247,10 @@ static void check_stored(struct replay *r, const char *name, uint64_t project, s
     must(snap != NULL, "no snapshot");
     arena_init(&arena, MIB(256), NULL);
     bool chunk = json_find(expect, "chunk_id").data != NULL;
-    bool found = chunk ? snapshot_find_chunk(snap, project, uuid_of(expect, "profiler_id"),
-                                             uuid_of(expect, "chunk_id"), &row)
-                       : snapshot_find_profile(snap, project, uuid_of(expect, "profile_id"), &row);
-    if (!found)
+    enum err rc = chunk ? snapshot_find_chunk(snap, project, uuid_of(expect, "profiler_id"),
+                                              uuid_of(expect, "chunk_id"), &row)
+                        : snapshot_find_profile(snap, project, uuid_of(expect, "profile_id"), &row);
+    if (rc != ERR_OK)
         replay_fault(r, name, "not found in the store");
     else if (snapshot_read_profile(snap, row, &arena, &p, &info) != ERR_OK)
         replay_fault(r, name, "cannot be read: %s", info.text);

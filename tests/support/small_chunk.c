@@ -1,7 +1,7 @@
 #include "tests/support/small_chunk.h"
 
+#include "storage/profile_equal.h"
 #include "tests/support/hand_profile.h"
-#include "tests/support/random_profile.h"
 
 struct uuid small_id(unsigned n)
 {
@@ -51,18 +51,19 @@ int small_chunk_find(struct snapshot *snap, unsigned n, struct errinfo *info)
     struct hand_profile expected;
     struct arena arena;
     row_id row;
-    const char *why = "";
-    if (!snapshot_find_chunk(snap, 2, small_id(n % 4), small_id(n), &row))
+    const char *why = NULL;
+    if (snapshot_find_chunk(snap, 2, small_id(n % 4), small_id(n), &row) != ERR_OK)
         return -1;
     int found = -2;
     arena_init(&arena, 16 << 20, NULL);
     if (snapshot_read_profile(snap, row, &arena, &p, info) == ERR_OK) {
         unsigned version = p.frame_count == 2 ? p.frames[1].line : 0;
         build((struct small_chunk){n, version}, &expected);
-        if (profiles_equal(&expected.profile, &p, &why))
+        if (profile_equal(&expected.profile, &p, &arena, &why) == ERR_OK && why == NULL)
             found = (int)version;
         else
-            (void)err_set(info, ERR_CORRUPT, "chunk %u: %s is not what was stored", n, why);
+            (void)err_set(info, ERR_CORRUPT, "chunk %u: %s is not what was stored", n,
+                          why == NULL ? "memory" : why);
     }
     arena_close(&arena);
     return found;

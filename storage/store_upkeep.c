@@ -1,0 +1,688 @@
+/* store_upkeep.c - what keeps a store small: sealing, merging, dropping, one piece a call.
+ *
+ * A piece is prepared beside appends and readers, from closed parts that do not change. Its end is
+ * done while `writing` is held:
+ *
+ *   open the new files -> find in them what was hidden meanwhile -> write the manifest -> publish
+ *   the new version -> let the old files go with their last reader
+ *
+ * Invariants
+ *  1. A file is removed only after a manifest that does not name it is on the device.
+ *  2. When it is not known which manifest is on the device, neither the old nor the new files are
+ *     removed, and no other piece is begun, until a manifest was written for certain.
+ */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "storage/compaction.h"
+#include "storage/store_parts.h"
+
+#define DAY_NS INT64_C(86400000000000)
+
+struct piece {
+    struct store *s;
+    const struct store_upkeep *u;
+    struct version *version;   /* as it was when the piece was begun */
+    const struct part **parts; /* what it replaces, of that version */
+    size_t part_count;
+    struct compaction_result result;
+    struct segment **segments; /* the new ones, opened */
+    struct manifest manifest;  /* as it will be */
+    bool rewrites;             /* new segments are made of the old parts */
+    struct errinfo *info;
+};
+
+static enum err no_room(struct piece *p)
+{
+    return err_set(p->info, ERR_NOMEM, "upkeep: out of memory");
+}
+
+/* ---- choosing ---- */
+
+static bool is_usable(const struct part *part)
+{
+    return part->segment != NULL && !segment_is_damaged(part->segment);
+}
+
+static bool is_mergeable(const struct part *part)
+{
+    return is_usable(part) && part->segment->facts.level < SEGMENT_LEVEL_FULL &&
+           part->segment->facts.size < SEGMENT_BLOCKS_MAX / 2;
+}
+
+/* The parts of the version that `wants` says yes to. */
+static enum err choose(struct piece *p,
+                       bool (*wants)(const struct piece *p, const struct part *part, int64_t what),
+                       int64_t what)
+{
+    p->parts = mem_array(p->version->count, sizeof(struct part *));
+    if (p->parts == NULL)
+        return no_room(p);
+    for (size_t i = 0; i < p->version->count; i++)
+        if (wants(p, &p->version->parts[i], what))
+            p->parts[p->part_count++] = &p->version->parts[i];
+    return ERR_OK;
+}
+
+static bool is_expired(const struct piece *p, const struct part *part, int64_t now_ns)
+{
+    (void)p;
+    return part->segment != NULL && part->segment->facts.expires_ns <= now_ns;
+}
+
+static bool is_that_set(const struct piece *p, const struct part *part, int64_t uid)
+{
+    (void)p;
+    return part->uid == (uint32_t)uid;
+}
+
+static bool is_of_day(const struct piece *p, const struct part *part, int64_t day)
+{
+    (void)p;
+    return is_mergeable(part) && part->segment->facts.day == day;
+}
+
+/* The day and the level in one number. */
+static int64_t day_level(int32_t day, uint32_t level)
+{
+    return (int64_t)day * (SEGMENT_LEVEL_FULL + 1) + level;
+}
+
+static bool is_of_day_and_level(const struct piece *p, const struct part *part, int64_t what)
+{
+    (void)p;
+    return is_mergeable(part) &&
+           day_level(part->segment->facts.day, part->segment->facts.level) == what;
+}
+
+static size_t count_parts(const struct piece *p,
+                          bool (*wants)(const struct piece *, const struct part *, int64_t),
+                          int64_t what)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < p->version->count; i++)
+        count += wants(p, &p->version->parts[i], what);
+    return count;
+}
+
+/* A day of which no more is expected. */
+static bool is_over(int32_t day)
+{
+    return day < clock_wall_ns() / DAY_NS - 1;
+}
+
+/* A few late rows do not rewrite a whole day. */
+static bool is_worth_it(const struct piece *p, int32_t day)
+{
+    uint64_t all = 0;
+    uint64_t largest = 0;
+    for (size_t i = 0; i < p->version->count; i++) {
+        const struct part *part = &p->version->parts[i];
+        if (!is_of_day(p, part, day))
+            continue;
+        all += part->segment->facts.size;
+        largest = part->segment->facts.size > largest ? part->segment->facts.size : largest;
+    }
+    return (all - largest) >= largest / SEGMENT_MERGE_COUNT;
+}
+
+/* Several segments of one day that are worth being one. */
+static enum err choose_merge(struct piece *p)
+{
+    for (size_t i = 0; i < p->version->count; i++) {
+        const struct part *part = &p->version->parts[i];
+        if (!is_mergeable(part))
+            continue;
+        int32_t day = part->segment->facts.day;
+        int64_t both = day_level(day, part->segment->facts.level);
+        if ((p->u->everything || (is_over(day) && is_worth_it(p, day))) &&
+            count_parts(p, is_of_day, day) > 1)
+            return choose(p, is_of_day, day);
+        if (count_parts(p, is_of_day_and_level, both) >= SEGMENT_MERGE_COUNT)
+            return choose(p, is_of_day_and_level, both);
+    }
+    return ERR_OK;
+}
+
+static enum err choose_sealing(struct piece *p)
+{
+    for (size_t i = 0; i < p->version->count; i++)
+        if (p->version->parts[i].log != NULL)
+            return choose(p, is_that_set, p->version->parts[i].uid);
+    return ERR_OK;
+}
+
+/* ---- rows hidden while the piece was prepared ---- */
+
+struct key_in_new {
+    size_t segment; /* of p->segments */
+    uint32_t id;
+};
+
+static enum err find_in_new(struct piece *p, const struct record *key, struct key_in_new *ret)
+{
+    for (size_t i = 0; i < p->result.count; i++) {
+        enum err rc = key->kind == RECORD_LINK
+                          ? segment_rows_find_span(p->segments[i]->rows, &key->link, &ret->id)
+                          : segment_rows_find_key(p->segments[i]->rows, key, &ret->id);
+        ret->segment = i;
+        if (rc != ERR_NOTFOUND)
+            return rc;
+    }
+    return ERR_NOTFOUND;
+}
+
+/* Where that row or link of an old part is in the new segments. */
+static enum err follow(struct piece *p, struct part_view *view, uint32_t id, bool link,
+                       struct key_in_new *ret)
+{
+    struct record key = {.kind = RECORD_LINK};
+    struct part_link found;
+    enum err rc = link ? part_link(view, id, &found, NULL) : part_record(view, id, &key);
+    if (rc == ERR_OK && link)
+        key.link = found.link;
+    if (rc == ERR_OK)
+        rc = find_in_new(p, &key, ret);
+    return rc == ERR_OK || rc == ERR_NOTFOUND
+               ? rc
+               : err_set(p->info, rc, "upkeep: cannot follow a hidden row");
+}
+
+static enum err hide_new_ids(struct piece *p, struct part_view *view,
+                             const struct manifest_hidden *before,
+                             const struct manifest_hidden *now, bool link)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        struct key_in_new at;
+        if (hidden_has(before, now->ids[i]))
+            continue;
+        enum err rc = follow(p, view, now->ids[i], link, &at);
+        if (rc == ERR_NOTFOUND)
+            continue;
+        TRY(rc);
+        struct manifest_segment *to = &p->result.segments[at.segment];
+        if (hidden_add(link ? &to->links : &to->rows, &at.id, 1) != ERR_OK)
+            return no_room(p);
+    }
+    return ERR_OK;
+}
+
+/* What closed sets have hidden of the old parts goes to the lists of the new ones. */
+static enum err carry_hidden(struct piece *p)
+{
+    for (size_t i = 0; i < p->part_count; i++) {
+        const struct part *before = p->parts[i];
+        const struct part *now = version_find(p->s->version, before->uid);
+        struct part_view view;
+        if (now == NULL)
+            continue;
+        part_view_init(&view, before, NULL);
+        enum err rc = hide_new_ids(p, &view, &before->rows, &now->rows, false);
+        if (rc == ERR_OK)
+            rc = hide_new_ids(p, &view, &before->links, &now->links, true);
+        part_view_close(&view);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+static bool is_replaced(const struct piece *p, uint32_t uid, size_t *ret)
+{
+    for (size_t i = 0; i < p->part_count; i++) {
+        *ret = i;
+        if (p->parts[i]->uid == uid)
+            return true;
+    }
+    return false;
+}
+
+/* Parts that go take along what the open set hides of them. */
+static void forget_hidden(struct piece *p)
+{
+    struct log_index *open = p->s->open->index;
+    size_t rows = 0;
+    size_t links = 0;
+    size_t old;
+    for (size_t i = 0; i < log_index_hide_count(open) && !p->rewrites; i++) {
+        struct log_hidden hide = log_index_hidden(open, i);
+        bool gone = is_replaced(p, hide.part, &old);
+        rows += gone && !hide.link;
+        links += gone && hide.link;
+    }
+    log_index_forget_hidden(open, rows, links);
+}
+
+static size_t count_to_carry(const struct piece *p)
+{
+    const struct log_index *open = p->s->open->index;
+    size_t count = 0;
+    size_t old;
+    for (size_t i = 0; i < log_index_hide_count(open); i++)
+        count += is_replaced(p, log_index_hidden(open, i).part, &old);
+    return count;
+}
+
+/* What the open set hides of the old parts, it hides of the new ones as well. `first_uid` is the
+ * first new segment's. */
+static enum err carry_open(struct piece *p, uint32_t first_uid)
+{
+    struct log_index *open = p->s->open->index;
+    size_t count = log_index_hide_count(open);
+    enum err rc = log_index_reserve_carried(open, count_to_carry(p));
+    if (rc != ERR_OK)
+        return err_set(p->info, rc, "upkeep: no room to carry hidden rows");
+    for (size_t i = 0; i < count; i++) {
+        struct log_hidden hide = log_index_hidden(open, i);
+        struct key_in_new at = {0};
+        size_t old;
+        if (!is_replaced(p, hide.part, &old))
+            continue;
+        struct part_view view;
+        part_view_init(&view, p->parts[old], NULL);
+        rc = follow(p, &view, hide.id, hide.link, &at);
+        part_view_close(&view);
+        if (rc == ERR_OK)
+            log_index_carry_hidden(open, i, first_uid + (uint32_t)at.segment, at.id);
+        else if (rc != ERR_NOTFOUND)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+/* ---- the end of a piece ---- */
+
+static enum err open_new(struct piece *p)
+{
+    p->segments = mem_array(p->result.count, sizeof(struct segment *));
+    if (p->segments == NULL)
+        return no_room(p);
+    memset(p->segments, 0, p->result.count * sizeof(struct segment *));
+    for (size_t i = 0; i < p->result.count; i++)
+        TRY(segment_open(p->s->vfs, p->s->dir, &p->result.segments[i], &p->segments[i], p->info));
+    return ERR_OK;
+}
+
+static uint64_t max_count(const struct log_set *set)
+{
+    size_t rows = log_index_row_count(set->index);
+    size_t links = log_index_link_count(set->index);
+    return rows > links ? rows : links;
+}
+
+/* The logs of a set are in segments now. */
+static void note_sealed(struct manifest *m, const struct log_set *set)
+{
+    for (uint32_t i = 0; i < set->log_count; i++) {
+        struct log_facts facts = log_file_facts(log_set_log(set, i));
+        if (facts.sequence <= m->sealed_through)
+            continue;
+        m->sealed_through = facts.sequence;
+        m->sealed_size = facts.size;
+    }
+    m->next_arrival = set->first_arrival + max_count(set);
+}
+
+/* Lists of hidden rows as they are in the version: those that sealed or closed sets hide. */
+static enum err refresh_hidden(struct piece *p)
+{
+    const struct version *v = p->s->version;
+    for (size_t i = 0; i < v->count; i++) {
+        const struct part *part = &v->parts[i];
+        struct manifest_segment *named =
+            part->segment == NULL ? NULL : manifest_find(&p->manifest, part->segment->facts.number);
+        if (named == NULL)
+            continue;
+        if (hidden_add(&named->rows, part->rows.ids, part->rows.count) != ERR_OK ||
+            hidden_add(&named->links, part->links.ids, part->links.count) != ERR_OK)
+            return no_room(p);
+    }
+    return ERR_OK;
+}
+
+static enum err make_manifest(struct piece *p)
+{
+    struct manifest *m = &p->manifest;
+    if (manifest_copy(&p->s->manifest, m) != ERR_OK)
+        return no_room(p);
+    for (size_t i = 0; i < p->part_count; i++) {
+        if (p->parts[i]->log != NULL)
+            note_sealed(m, p->parts[i]->log);
+        else
+            manifest_remove(m, p->parts[i]->segment->facts.number);
+    }
+    TRY(refresh_hidden(p));
+    for (size_t i = 0; i < p->result.count; i++) {
+        struct manifest_segment copy = p->result.segments[i];
+        copy.rows = copy.links = (struct manifest_hidden){0};
+        if (hidden_add(&copy.rows, p->result.segments[i].rows.ids,
+                       p->result.segments[i].rows.count) != ERR_OK ||
+            hidden_add(&copy.links, p->result.segments[i].links.ids,
+                       p->result.segments[i].links.count) != ERR_OK ||
+            manifest_add(m, &copy) != ERR_OK) {
+            mem_free(copy.rows.ids);
+            mem_free(copy.links.ids);
+            return no_room(p);
+        }
+    }
+    m->generation++;
+    m->next_number = p->s->next_number;
+    return ERR_OK;
+}
+
+/* All parts but the old ones, then the new ones. */
+static enum err make_version(struct piece *p, uint32_t first_uid, struct version **ret)
+{
+    const struct version *old = p->s->version;
+    struct version *v = NULL;
+    size_t at = 0;
+    size_t unused;
+    if (version_create(old->count + p->result.count, old->aside_count, &v) != ERR_OK)
+        return no_room(p);
+    memcpy(v->aside, old->aside, old->aside_count * sizeof *old->aside);
+    enum err rc = ERR_OK;
+    for (size_t i = 0; i < old->count && rc == ERR_OK; i++)
+        if (!is_replaced(p, old->parts[i].uid, &unused))
+            rc = version_put_part(v, at++, &old->parts[i]);
+    for (size_t i = 0; i < p->result.count && rc == ERR_OK; i++) {
+        struct part part = {.uid = first_uid + (uint32_t)i,
+                            .segment = p->segments[i],
+                            .rows = p->result.segments[i].rows,
+                            .links = p->result.segments[i].links};
+        rc = version_put_part(v, at++, &part);
+    }
+    v->count = at;
+    if (rc != ERR_OK) {
+        version_release(v);
+        return no_room(p);
+    }
+    *ret = v;
+    return ERR_OK;
+}
+
+static void retire_old(struct piece *p)
+{
+    for (size_t i = 0; i < p->part_count; i++) {
+        if (p->parts[i]->log != NULL)
+            log_set_retire(p->parts[i]->log);
+        else
+            segment_retire(p->parts[i]->segment);
+    }
+}
+
+/* Bytes of the old and of the new files. */
+static void count_bytes(struct piece *p)
+{
+    struct store_stats *stats = &p->s->stats;
+    for (size_t i = 0; i < p->part_count; i++) {
+        const struct log_set *set = p->parts[i]->log;
+        for (uint32_t k = 0; set != NULL && k < set->log_count; k++) {
+            struct log_facts facts = log_file_facts(log_set_log(set, k));
+            stats->log_bytes -= facts.size > facts.file_size ? facts.size : facts.file_size;
+        }
+        if (set == NULL)
+            stats->segment_bytes -= p->parts[i]->segment->facts.size;
+    }
+    for (size_t i = 0; i < p->result.count; i++)
+        stats->segment_bytes += p->result.segments[i].size;
+}
+
+static void publish(struct piece *p, struct version *v)
+{
+    struct store *s = p->s;
+    (void)pthread_mutex_lock(&s->lock);
+    struct version *old = s->version;
+    s->version = v;
+    count_bytes(p);
+    (void)pthread_mutex_unlock(&s->lock);
+    manifest_close(&s->manifest);
+    s->manifest = p->manifest;
+    p->manifest = (struct manifest){0};
+    retire_old(p);
+    version_release(old);
+}
+
+/* A page of an old segment that was lost meanwhile reads as zeros: what was made of it is not kept. */
+static enum err check_inputs(struct piece *p)
+{
+    for (size_t i = 0; i < p->part_count; i++) {
+        struct segment *segment = p->parts[i]->segment;
+        if (segment == NULL || !segment_is_damaged(segment))
+            continue;
+        store_note_damaged_segment(p->s, segment, "it cannot be read");
+        return err_set(p->info, ERR_IO, "upkeep: a segment cannot be read");
+    }
+    return ERR_OK;
+}
+
+/* `writing` is held. */
+static enum err end_piece(struct piece *p)
+{
+    struct store *s = p->s;
+    struct version *v = NULL;
+    uint32_t first_uid = s->next_uid;
+    TRY(carry_hidden(p));
+    TRY(make_manifest(p));
+    TRY(make_version(p, first_uid, &v));
+    s->next_uid += (uint32_t)p->result.count;
+    enum err rc = carry_open(p, first_uid);
+    if (rc == ERR_OK && p->rewrites)
+        rc = check_inputs(p);
+    if (rc == ERR_OK) {
+        s->manifest_unsure = true;
+        rc = manifest_write(s->vfs, s->dir, &p->manifest, p->info);
+    }
+    if (rc != ERR_OK) {
+        version_release(v);
+        return rc;
+    }
+    s->manifest_unsure = false;
+    forget_hidden(p);
+    log_index_publish(s->open->index); /* what it hides of the new parts */
+    publish(p, v);
+    return ERR_OK;
+}
+
+/* Make it known which manifest is there, after one could not be written to the end. */
+static enum err settle_manifest(struct store *s, struct errinfo *info)
+{
+    if (!s->manifest_unsure)
+        return ERR_OK;
+    s->manifest.generation += 2; /* above the one that may be there */
+    TRY(manifest_write(s->vfs, s->dir, &s->manifest, info));
+    s->manifest_unsure = false;
+    return store_remove_left_overs(s, info); /* what the piece had made */
+}
+
+static void close_piece(struct piece *p, bool failed)
+{
+    const struct compaction c = {.vfs = p->s->vfs, .dir = p->s->dir};
+    for (size_t i = 0; i < p->result.count; i++) {
+        if (p->segments != NULL)
+            segment_release(p->segments[i]);
+        mem_free(p->result.segments[i].rows.ids);
+        mem_free(p->result.segments[i].links.ids);
+    }
+    mem_free(p->segments);
+    /* files that a manifest may name stay; the next start knows */
+    compaction_result_close(&p->result, &c, failed && !p->s->manifest_unsure);
+    manifest_close(&p->manifest);
+    mem_free(p->parts);
+    version_release(p->version);
+}
+
+static enum err compact(struct piece *p, uint32_t level)
+{
+    struct store *s = p->s;
+    struct compaction c = {.vfs = s->vfs,
+                           .dir = s->dir,
+                           .rules = s->options.frame_rules,
+                           .retention_days = s->options.retention_days,
+                           .level = level,
+                           .account = p->u->account,
+                           .parts = p->parts,
+                           .part_count = p->part_count,
+                           .next_number = &s->next_number,
+                           .self = p->u->self,
+                           .keep_going = p->u->keep_going};
+    TRY(compaction_run(&c, &p->result, p->info));
+    return open_new(p);
+}
+
+/* Segments whose index turned out to be damaged; true when there was one. */
+static bool set_inputs_aside(struct piece *p)
+{
+    bool any = false;
+    for (size_t i = 0; i < p->part_count; i++) {
+        struct segment *segment = p->parts[i]->segment;
+        if (segment == NULL || !segment_file_is_damaged(segment->file))
+            continue;
+        store_note_damaged_segment(p->s, segment, "its index cannot be read");
+        any = true;
+    }
+    return any;
+}
+
+static uint32_t level_above(const struct piece *p)
+{
+    uint32_t level = 0;
+    for (size_t i = 0; i < p->part_count; i++)
+        if (p->parts[i]->segment != NULL && p->parts[i]->segment->facts.level >= level)
+            level = p->parts[i]->segment->facts.level + 1;
+    return level < SEGMENT_LEVEL_FULL ? level : SEGMENT_LEVEL_FULL - 1;
+}
+
+static void tell(const struct piece *p, const char *what)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < p->result.count; i++)
+        bytes += p->result.segments[i].size;
+    log_info("store", "%s parts=%zu segments=%zu rows=%" PRIu64 " bytes=%" PRIu64, what,
+             p->part_count, p->result.count, p->result.rows, bytes);
+}
+
+/* Choose, prepare, end. *ret_did: there was something to do. */
+static enum err run_piece(struct store *s, const struct store_upkeep *u,
+                          enum err (*choose_parts)(struct piece *p), bool rewrites,
+                          const char *what, bool *ret_did, struct errinfo *info)
+{
+    struct piece p = {.s = s, .u = u, .rewrites = rewrites, .info = info};
+    (void)pthread_mutex_lock(&s->lock);
+    p.version = version_acquire(s->version);
+    (void)pthread_mutex_unlock(&s->lock);
+    enum err rc = choose_parts(&p);
+    bool any = rc == ERR_OK && p.part_count > 0;
+    if (any && rewrites)
+        rc = compact(&p, level_above(&p));
+    if (rc == ERR_CORRUPT && set_inputs_aside(&p)) { /* without them there may be more to do */
+        *ret_did = true;
+        close_piece(&p, true);
+        return ERR_OK;
+    }
+    if (any && rc == ERR_OK) {
+        (void)pthread_mutex_lock(&s->writing);
+        rc = end_piece(&p);
+        (void)pthread_mutex_unlock(&s->writing);
+    }
+    if (any && rc == ERR_OK) {
+        tell(&p, what);
+        *ret_did = true;
+    }
+    close_piece(&p, rc != ERR_OK);
+    return rc;
+}
+
+/* ---- dropping ---- */
+
+static enum err choose_expired(struct piece *p)
+{
+    return choose(p, is_expired, clock_wall_ns());
+}
+
+/* The segment that would be past its retention first. */
+static enum err choose_oldest(struct piece *p)
+{
+    const struct part *oldest = NULL;
+    for (size_t i = 0; i < p->version->count; i++) {
+        const struct part *part = &p->version->parts[i];
+        if (part->segment != NULL &&
+            (oldest == NULL || part->segment->facts.expires_ns < oldest->segment->facts.expires_ns))
+            oldest = part;
+    }
+    return oldest == NULL ? ERR_OK : choose(p, is_that_set, oldest->uid);
+}
+
+static bool is_over_size(struct store *s)
+{
+    struct store_stats stats;
+    store_get_stats(s, &stats);
+    (void)pthread_mutex_lock(&s->lock);
+    uint64_t disk_max = s->disk_max;
+    (void)pthread_mutex_unlock(&s->lock);
+    return disk_max != 0 && stats.disk_bytes > disk_max;
+}
+
+static void count_dropped(struct store *s, const struct store_stats *before)
+{
+    struct store_stats now;
+    store_get_stats(s, &now);
+    (void)pthread_mutex_lock(&s->lock);
+    s->stats.dropped_rows += before->rows > now.rows ? before->rows - now.rows : 0;
+    s->stats.dropped_bytes += before->segment_bytes - now.segment_bytes;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static enum err drop(struct store *s, const struct store_upkeep *u,
+                     enum err (*choose_parts)(struct piece *p), const char *what, bool *ret_did,
+                     struct errinfo *info)
+{
+    struct store_stats before;
+    store_get_stats(s, &before);
+    TRY(run_piece(s, u, choose_parts, false, what, ret_did, info));
+    if (*ret_did)
+        count_dropped(s, &before);
+    return ERR_OK;
+}
+
+/* ---- the door ---- */
+
+/* The open log takes no more, or is more than a day old: its rows could not be dropped when their
+ * time comes. */
+static bool wants_closing(struct store *s)
+{
+    bool wants = false;
+    (void)pthread_mutex_lock(&s->writing);
+    if (s->open->log_count > 0) {
+        struct log_facts facts = log_file_facts(log_set_log(s->open, 0));
+        wants = facts.size >= s->options.log_size_max ||
+                facts.created_ns < clock_wall_ns() - LOG_AGE_MAX_NS;
+    }
+    (void)pthread_mutex_unlock(&s->writing);
+    return wants;
+}
+
+enum err store_upkeep(struct store *s, const struct store_upkeep *u, bool *ret_did,
+                      struct errinfo *info)
+{
+    *ret_did = false;
+    if (s->options.read_only)
+        return err_set(info, ERR_UNSUPPORTED, "store: opened for reading only");
+    if (s->options.frame_rules == NULL)
+        return err_set(info, ERR_UNSUPPORTED, "store: opened without the rules of frames");
+    (void)pthread_mutex_lock(&s->writing);
+    enum err rc = settle_manifest(s, info);
+    (void)pthread_mutex_unlock(&s->writing);
+    if (rc == ERR_OK && (u->everything || wants_closing(s)))
+        rc = store_close_set(s, info);
+    if (rc == ERR_OK)
+        rc = drop(s, u, choose_expired, "dropped_by_age", ret_did, info);
+    if (rc == ERR_OK && !*ret_did)
+        rc = run_piece(s, u, choose_sealing, true, "sealed", ret_did, info);
+    if (rc == ERR_OK && !*ret_did && is_over_size(s)) /* sealed logs take less */
+        rc = drop(s, u, choose_oldest, "dropped_by_size", ret_did, info);
+    if (rc == ERR_OK && !*ret_did)
+        rc = run_piece(s, u, choose_merge, true, "merged", ret_did, info);
+    return rc;
+}
