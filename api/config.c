@@ -19,12 +19,15 @@ const char config_usage[] =
     "  --threads N          event loops, default one a core\n"
     "  --memory-max SIZE    ceiling of anonymous memory, default 256M\n"
     "  --strict-keys        only keys added by `hearth keys add`, also on a loopback address\n"
-    "  --retention-days N   recorded with each profile, default 90; nothing is removed by age yet\n"
+    "  --retention-days N   how long profiles are kept after they end, or came; default 90\n"
+    "  --disk-max SIZE      ceiling of the data folder, default 80%: beyond, the oldest segments are\n"
+    "                       removed. A size like 20G, or a share of what is free or hearth's\n"
+    "  --log-size SIZE      a log is closed and sealed into segments beyond this; default 64M\n"
     "  --log-level LEVEL    debug, info (default), warn, error, none\n"
     "\n"
     "Every option can be given as an environment variable: HEARTH_LISTEN, HEARTH_DATA,\n"
     "HEARTH_DURABILITY, HEARTH_THREADS, HEARTH_MEMORY_MAX, HEARTH_STRICT_KEYS (1),\n"
-    "HEARTH_RETENTION_DAYS, HEARTH_LOG_LEVEL.\n";
+    "HEARTH_RETENTION_DAYS, HEARTH_DISK_MAX, HEARTH_LOG_SIZE, HEARTH_LOG_LEVEL.\n";
 
 struct setting {
     const char *flag; /* as getopt knows it */
@@ -140,6 +143,33 @@ static enum err set_retention_days(struct config *c, const char *text, struct er
     return ERR_OK;
 }
 
+/* "20G" or "80%" */
+static enum err set_disk_max(struct config *c, const char *text, struct errinfo *info)
+{
+    struct bytes t = bytes_of_text(text);
+    uint64_t percent = 0;
+    c->disk_max = 0;
+    if (bytes_ends_with(t, BYTES("%")) && bytes_to_u64(bytes_first(t, t.len - 1), &percent) &&
+        percent >= 1 && percent <= 100) {
+        c->disk_percent = (unsigned)percent;
+        return ERR_OK;
+    }
+    if (config_parse_size(t, &c->disk_max) && c->disk_max >= DISK_MAX_MIN)
+        return ERR_OK;
+    return err_set(info, ERR_MALFORMED,
+                   "--disk-max %s: expected a size like 20G, at least %zuM, or 1%% to 100%%", text,
+                   DISK_MAX_MIN >> 20);
+}
+
+static enum err set_log_size(struct config *c, const char *text, struct errinfo *info)
+{
+    if (config_parse_size(bytes_of_text(text), &c->log_size) && c->log_size > 0 &&
+        c->log_size <= LOG_SIZE_MAX)
+        return ERR_OK;
+    return err_set(info, ERR_MALFORMED, "--log-size %s: expected a size like 64M, at most %zuM",
+                   text, LOG_SIZE_MAX >> 20);
+}
+
 static enum err set_log_level(struct config *c, const char *text, struct errinfo *info)
 {
     static const char *const names[] = {"debug", "info", "warn", "error", "none"};
@@ -160,6 +190,8 @@ static const struct setting settings[] = {
     {"memory-max", "HEARTH_MEMORY_MAX", set_memory_max},
     {"strict-keys", "HEARTH_STRICT_KEYS", set_strict_keys},
     {"retention-days", "HEARTH_RETENTION_DAYS", set_retention_days},
+    {"disk-max", "HEARTH_DISK_MAX", set_disk_max},
+    {"log-size", "HEARTH_LOG_SIZE", set_log_size},
     {"log-level", "HEARTH_LOG_LEVEL", set_log_level},
 };
 
@@ -234,6 +266,8 @@ enum config_outcome config_parse(int argc, char **argv, struct config *ret, stru
     struct config c = {.data = "data",
                        .memory_max = MEMORY_MAX_DEFAULT,
                        .retention_days = RETENTION_DAYS_DEFAULT,
+                       .disk_percent = DISK_PERCENT_DEFAULT,
+                       .log_size = LOG_SIZE_DEFAULT,
                        .log_level = LOG_INFO};
     for (size_t i = 0; i < SETTING_COUNT; i++)
         options[i] = (struct option){settings[i].flag, required_argument, NULL, (int)i + 1};

@@ -22,6 +22,9 @@ struct config {
     size_t memory_max;
     bool strict_keys;
     uint32_t retention_days;
+    size_t disk_max;       /* 0: disk_percent counts */
+    unsigned disk_percent; /* of what is free and what the folder holds */
+    size_t log_size;
     enum log_level log_level;
 };
 

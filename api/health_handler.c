@@ -1,3 +1,6 @@
+#include <inttypes.h>
+
+#include "api/app.h"
 #include "api/handlers.h"
 
 /* Snuba's answer; vroom's callers look at the status alone. */
@@ -22,5 +25,10 @@ void handle_healthz(struct handler_context *c, const struct http_request *q,
 /* The store is open and its logs are read: that happens before the first loop turns. */
 void handle_readyz(struct handler_context *c, const struct http_request *q, struct http_response *r)
 {
+    struct store_stats stats;
     handle_healthz(c, q, r);
+    store_get_stats(c->app->store, &stats);
+    if (stats.segments_aside > 0)
+        buffer_printf(&r->body, "segments set aside as damaged: %" PRIu64 "\n",
+                      stats.segments_aside);
 }

@@ -17,8 +17,10 @@
 #include "api/metrics.h"
 #include "api/routes.h"
 #include "api/server.h"
+#include "api/upkeep.h"
 #include "base/clock.h"
 #include "base/size.h"
+#include "engine/identity.h"
 
 #define PROJECT_FIRST      1
 #define INTERVAL_SYNC_MS   1000
@@ -32,6 +34,7 @@ struct serve {
     struct metrics *metrics;
     struct key_watch *keys;
     struct app app;
+    struct upkeep *upkeep;
     struct server *server;
     uv_loop_t loop; /* of the main thread: signals and chores; it serves nobody */
     uv_signal_t terminate;
@@ -70,8 +73,20 @@ static const char *keys_in_words(const struct config *c)
     return "any, from this machine, until the first is added";
 }
 
+#define WORDS_SIZE 48
+
+static const char *disk_max_in_words(const struct config *c, char words[WORDS_SIZE])
+{
+    if (c->disk_max != 0)
+        (void)snprintf(words, WORDS_SIZE, "%zuM", c->disk_max >> 20);
+    else
+        (void)snprintf(words, WORDS_SIZE, "%u%% of what is free or ours", c->disk_percent);
+    return words;
+}
+
 static void print_config(const struct config *c)
 {
+    char disk[WORDS_SIZE];
     (void)printf("hearth %s\n", HEARTH_VERSION);
     for (size_t i = 0; i < c->listen_count; i++)
         (void)printf("  listen          %s\n", c->listen_text[i]);
@@ -80,9 +95,10 @@ static void print_config(const struct config *c)
                  "  threads         %u\n"
                  "  memory-max      %zuM\n"
                  "  keys            %s\n"
-                 "  retention-days  %u\n",
+                 "  retention-days  %u\n"
+                 "  disk-max        %s\n",
                  c->data, durability_name(c->durability), c->thread_count, c->memory_max >> 20,
-                 keys_in_words(c), (unsigned)c->retention_days);
+                 keys_in_words(c), (unsigned)c->retention_days, disk_max_in_words(c, disk));
     (void)fflush(stdout);
 }
 
@@ -103,6 +119,22 @@ static enum err ensure_first_key(struct serve *s, struct errinfo *info)
     return keyring_add(s->app.vfs, s->config.data, &entry, info);
 }
 
+/* A share of what is free and what is ours already: the same at every start, as long as others take
+ * no more of the disk. */
+static enum err limit_disk(struct serve *s, struct errinfo *info)
+{
+    struct store_stats stats;
+    uint64_t free_bytes = 0;
+    uint64_t total_bytes = 0;
+    if (s->config.disk_max != 0)
+        return ERR_OK;
+    TRY(s->app.vfs->space(s->app.vfs, s->config.data, &free_bytes, &total_bytes, info));
+    store_get_stats(s->app.store, &stats);
+    uint64_t ours = (free_bytes + stats.disk_bytes) / 100 * s->config.disk_percent;
+    store_set_disk_max(s->app.store, ours);
+    return ERR_OK;
+}
+
 static enum err open_parts(struct serve *s, struct errinfo *info)
 {
     const struct config *c = &s->config;
@@ -113,12 +145,20 @@ static enum err open_parts(struct serve *s, struct errinfo *info)
     TRY(metrics_create(&hearth_routes, &s->metrics));
     s->app.metrics = s->metrics;
     TRY(admission_create(&s->budget, &s->app.admission));
-    struct store_options store = {
-        .vfs = s->app.vfs, .dir = c->data, .durability = c->durability, .mem_budget = &s->budget};
+    struct store_options store = {.vfs = s->app.vfs,
+                                  .dir = c->data,
+                                  .durability = c->durability,
+                                  .log_size_max = c->log_size,
+                                  .disk_max = c->disk_max,
+                                  .retention_days = c->retention_days,
+                                  .frame_rules = &engine_frame_rules,
+                                  .mem_budget = &s->budget};
     TRY(store_open(&store, &s->app.store, info));
+    TRY(limit_disk(s, info));
     TRY(ensure_first_key(s, info));
     TRY(key_watch_create(s->app.vfs, c->data, s->metrics, &s->keys, info));
     s->app.keys = s->keys;
+    TRY(upkeep_create(s->app.store, &s->budget, &s->upkeep));
     unsigned interval = c->durability == DURABILITY_INTERVAL ? INTERVAL_SYNC_MS : 0;
     TRY(append_strand_create(s->app.store, s->metrics, interval, &s->app.strand));
     struct server_options options = {.router = &hearth_routes,
@@ -136,6 +176,7 @@ static enum err close_parts(struct serve *s)
     enum err rc = ERR_OK;
     server_destroy(s->server);
     append_strand_destroy(s->app.strand);
+    upkeep_destroy(s->upkeep);
     if (s->app.store != NULL)
         rc = store_sync(s->app.store, &info);
     if (rc != ERR_OK)

@@ -15,6 +15,9 @@ int cmd_serve(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_flamegraph(int argc, char **argv);
+int cmd_compact(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_backup(int argc, char **argv);
 int cmd_keys(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

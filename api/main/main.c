@@ -14,6 +14,9 @@ static const struct command {
     {"import", cmd_import, "send recorded envelopes and profile documents"},
     {"top", cmd_top, "the hottest functions of a range, as a table"},
     {"flamegraph", cmd_flamegraph, "a range's flame graph: folded, speedscope, pprof or JSON"},
+    {"compact", cmd_compact, "seal and merge a folder that no server holds"},
+    {"check", cmd_check, "verify a folder that no server holds, and say what is wrong"},
+    {"backup", cmd_backup, "copy a folder, also while a server writes to it"},
     {"keys", cmd_keys, "add, list and revoke DSN keys"},
     {"version", cmd_version, "print the version"},
 };

@@ -47,7 +47,7 @@ for command in ("serve", "import", "top", "flamegraph"):
     said = subprocess.run([program, command, "--help"], check=True, stdout=subprocess.PIPE, text=True).stdout
     flags |= set(re.findall(r"--([a-z-]+)", said)) - {"help"}
 check(len(flags) > 20, "flags: %s" % flags)
-own = {"listen", "data", "durability", "threads", "memory-max", "strict-keys", "retention-days", "log-level"}
+own = {"listen", "data", "durability", "threads", "memory-max", "strict-keys", "retention-days", "disk-max", "log-size", "log-level"}
 h = Hearth(program, env={"HEARTH_" + f.replace("-", "_").upper(): "1" for f in flags - own})
 text = h.stop()
 check("warning" not in text, text)
