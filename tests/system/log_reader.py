@@ -136,15 +136,17 @@ def records_of(path):
 
 
 def record_of(f, blocks):
-    kind, _ = f.ints("B16s")
+    kind, content = f.ints("B16s")
     if kind == 3:
-        r = {"kind": kind, "project": f.varint(), "trace": f.take(16)}
-        _, _, r["span"], _, r["start"], r["end"], _ = f.ints("16s16sQQqqB")
-        r["name"] = [f.text() for _ in range(7)][0]
-        r["key"] = (r["project"], r["trace"], r["span"])
+        r = {"kind": kind, "content": content, "project": f.varint(), "trace": f.take(16)}
+        r["profiler"], r["transaction_id"], r["span"], r["parent"] = f.ints("16s16sQQ")
+        r["start"], r["end"], r["segment"] = f.ints("qqB")
+        for name in ("name", "op", "thread", "thread_name", "environment", "release", "platform"):
+            r[name] = f.text()
+        r["key"] = (r["project"], r["trace"], r["span"], r["start"])
     else:
-        r = {"kind": kind, "received": f.ints("q")[0], "size": f.varint()}
-        r["organization"], r["project"], _ = f.plain(3)
+        r = {"kind": kind, "content": content, "received": f.ints("q")[0], "size": f.varint()}
+        r["organization"], r["project"], r["retention"] = f.plain(3)
         r["id"], r["profiler"] = f.take(16), f.take(16)
         if kind == 2:
             r["trace"], r["profiler"], r["transaction_id"] = r["profiler"], bytes(16), f.take(16)
@@ -160,18 +162,28 @@ def record_of(f, blocks):
 
 # ---- block ----
 
-def block_of(r):
-    page = Bytes(r["block"])
+def page_of(data, seed):
+    page = Bytes(data)
     stored_size, raw_size, crc = page.ints("III")
     stored = page.take(stored_size)
+    check(page.at == len(data), "a page has a rest")
+    check(crc == crc32c(seed, data[:8] + stored), "checksum of a page")
+    return stored if stored_size == raw_size else lz4_block(stored, raw_size)
+
+
+def block_of(r):
     seed = crc32c(0, struct.pack("<Q", r["project"]) + r["profiler"] + r["id"])
-    check(crc == crc32c(seed, r["block"][:8] + stored), "checksum of a block")
-    b = Bytes(stored if stored_size == raw_size else lz4_block(stored, raw_size))
+    return document_of(page_of(r["block"], seed), r["kind"])
+
+
+def document_of(raw, kind):
+    b = Bytes(raw)
     p = {"version": b.ints("B")[0], "flags": b.varint(), "head": b.plain(7), "timestamp": 0}
-    if r["kind"] == 2:
+    if kind == 2:
         p["timestamp"], = b.ints("q")
         p["head"] += b.plain(4)
-    p["rest"] = json.loads(b.text() or "{}")
+    p["rest_text"] = b.text()
+    p["rest"] = json.loads(p["rest_text"] or "{}")
     p["strings"] = [b.take(size).decode() for size in b.plain(b.varint())]
     columns = [b.rising(n) for n in [b.varint()] for _ in range(11)]
     p["frames"] = list(zip(*columns))
@@ -184,7 +196,7 @@ def block_of(r):
         leaf += zigzag(code - 1) if code else 0
         p["leaves"].append(leaf if code else None)
     p["threads"] = list(zip(*[b.rising(n) for n in [b.varint()] for _ in range(4)]))
-    p["samples"] = samples_of(b, r["kind"])
+    p["samples"] = samples_of(b, kind)
     marks, = b.ints("B")
     p["queues"] = b.runs(len(p["samples"])) if marks & 1 else None
     p["idle"] = b.take(len(p["samples"])) if marks & 2 else None
@@ -197,7 +209,7 @@ def samples_of(b, kind):
     ticks = b.varint()
     unit, = b.ints("B")
     bits = [struct.pack("<Q", number) for number in b.deltas(ticks)]
-    times = [struct.unpack("<d" if kind == 1 and unit == 0 else "<q", eight)[0] for eight in bits]
+    times = [struct.unpack("<Q" if kind == 2 else "<q" if unit else "<d", eight)[0] for eight in bits]
     if unit == 1:
         times = [t / (1 << 22) for t in times]
     patterns = b.plain(b.varint())
