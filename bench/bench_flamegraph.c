@@ -14,7 +14,7 @@
 
 static uint64_t read_blocks(struct store *store, const struct bench *b)
 {
-    struct snapshot *snap = snapshot_acquire(store);
+    struct snapshot *snap = snapshot_acquire(store, NULL);
     struct arena arena;
     struct row_list rows = {0};
     uint64_t hash = 0;
@@ -49,7 +49,7 @@ BENCH(flamegraph_read_blocks, .rows = {1, 60})
 
 static uint64_t build(struct store *store, const struct bench *b, bool separate_threads)
 {
-    struct snapshot *snap = snapshot_acquire(store);
+    struct snapshot *snap = snapshot_acquire(store, NULL);
     struct uuid profiler = dataset_profiler(b->seed, 0);
     struct selection_request request = {.project_id = 1, .profiler_ids = {&profiler, 1}};
     struct flamegraph_options options = {.separate_threads = separate_threads};

@@ -6,12 +6,19 @@
  * limit beside it is a sorted array in memory that needs no lookup, no lock and no replaced rows.
  *
  * A run of all 10 million rows needs a few GB of disk: --rows=10000000.
+ *
+ * Sealed, the same is one probe of a table of runs in each segment of that time (a miss costs two
+ * cache lines of a mapped file, 150 ns; with 10 million rows there are some twenty segments: 3 us),
+ * and in the one that has the profiler two searches and ten rows (1 us). Of profilers with one
+ * chunk each there are as many, but runs: the tables are larger and so is the number of segments.
+ * No memory but some kilobytes a segment: 10 million rows need as little as none.
  */
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "bench/bench.h"
+#include "bench/rows_fixture.h"
 #include "bench/store_fixture.h"
 #include "tests/support/rng.h"
 
@@ -51,7 +58,7 @@ static size_t question_count(const struct bench *b)
 static uint64_t ask(const struct store_fixture *f, const struct bench *b, struct question q,
                     struct arena *arena)
 {
-    struct snapshot *snap = snapshot_acquire(f->store);
+    struct snapshot *snap = snapshot_acquire(f->store, NULL);
     struct row_list rows = {0};
     bench_must(snapshot_find_chunks(snap, 1, dataset_profiler(b->seed, q.profiler), q.start_ns,
                                     q.end_ns, arena, &rows),
@@ -126,4 +133,106 @@ BENCH(interval_find_chunks, .rows = {2000, 200000}, .once = true)
     bench_compare("interval_find_chunks", "interval_sorted_array", b->rows);
     arena_close(&arena);
     store_fixture_close(&f);
+}
+
+/* ---- sealed ---- */
+
+#define ARENA_KEPT \
+    ((size_t)256 << 10) /* of answers: memory that is the benchmark's, not the store's */
+
+static uint64_t ask_sealed(struct store *store, const struct rows_shape *shape, struct question q,
+                           struct arena *arena)
+{
+    struct snapshot *snap = snapshot_acquire(store, NULL);
+    struct row_list rows = {0};
+    bench_must(snapshot_find_chunks(snap, 1, rows_fixture_profiler(shape, q.profiler), q.start_ns,
+                                    q.end_ns, arena, &rows),
+               NULL, "snapshot_find_chunks");
+    snapshot_release(snap);
+    return rows.count;
+}
+
+static uint64_t ask_many_sealed(struct bench *b, struct store *store,
+                                const struct rows_shape *shape, struct rng *rng)
+{
+    uint64_t hash = 0;
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX, NULL);
+    for (size_t i = 0; i < question_count(b); i++) {
+        struct question q = random_question(rng, shape->profilers);
+        if (shape->rows_a_profiler == 1)
+            q.start_ns = DATASET_START_S * INT64_C(1000000000);
+        int64_t before = clock_steady_ns();
+        uint64_t found = ask_sealed(store, shape, q, &arena);
+        histogram_record(b->latency, (uint64_t)(clock_steady_ns() - before));
+        hash = bench_mix(hash, found);
+        if (arena.taken > ARENA_KEPT) {
+            arena_close(&arena);
+            arena_init(&arena, SIZE_MAX, NULL);
+        }
+    }
+    arena_close(&arena);
+    return hash;
+}
+
+/* The first question of a page verifies it: everything is asked twice, and the second time counts. */
+static void measure_sealed(struct bench *b, const struct rows_shape *shape)
+{
+    struct rows_fixture f = rows_fixture_open(shape);
+    struct rng warm = rng_seeded(b->seed);
+    struct rng rng = warm;
+    int64_t memory = rows_fixture_memory();
+    (void)ask_many_sealed(b, f.f.store, shape, &warm);
+    memory = rows_fixture_memory() - memory;
+    uint64_t first_p50 = histogram_quantile(b->latency, 0.5);
+    histogram_clear(b->latency);
+    b->iterations = question_count(b);
+    bench_start(b);
+    bench_stop(b, ask_many_sealed(b, f.f.store, shape, &rng));
+    bench_note(b,
+               "%zu segments, %.1f bytes a row; opened in %.1f ms and %.1f MB, %.1f MB more when"
+               " asked; p50 at first %.1f us",
+               f.segments, (double)f.bytes / (double)(shape->profilers * shape->rows_a_profiler),
+               (double)f.open_ns / 1e6, (double)f.open_memory / 1e6, (double)memory / 1e6,
+               (double)first_p50 / 1e3);
+    rows_fixture_close(&f);
+}
+
+BENCH(interval_sealed, .rows = {2000, 1000000}, .once = true)
+{
+    struct rows_shape shape = {.profilers = profilers_of(b), .rows_a_profiler = ROWS_A_PROFILER};
+    measure_sealed(b, &shape);
+    bench_compare_latency("interval_sealed", "interval_sorted_array", b->rows);
+}
+
+BENCH(interval_sealed_one_chunk_each, .rows = {2000, 1000000}, .once = true)
+{
+    struct rows_shape shape = {.profilers = b->rows, .rows_a_profiler = 1};
+    measure_sealed(b, &shape);
+}
+
+/* Every profiler in every segment. A question's window meets one or two of them: what grows is what
+ * a segment costs that is there and has nothing to do with it. */
+static void measure_shares(struct bench *b, size_t segments)
+{
+    struct rows_shape shape = {
+        .profilers = profilers_of(b), .rows_a_profiler = ROWS_A_PROFILER, .segments = segments};
+    measure_sealed(b, &shape);
+}
+
+BENCH(interval_segments_1, .rows = {2000, 200000}, .once = true)
+{
+    measure_shares(b, 1);
+}
+
+BENCH(interval_segments_10, .rows = {2000, 200000}, .once = true)
+{
+    measure_shares(b, 10);
+    bench_compare_latency("interval_segments_10", "interval_segments_1", b->rows);
+}
+
+BENCH(interval_segments_100, .rows = {2000, 200000}, .once = true)
+{
+    measure_shares(b, 100);
+    bench_compare_latency("interval_segments_100", "interval_segments_1", b->rows);
 }

@@ -1,18 +1,34 @@
 #include "bench/store_fixture.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "bench/bench.h"
+#include "engine/identity.h"
+#include "storage/manifest.h"
 
 #define BATCH_RECORDS 256
 #define BATCH_BYTES   ((size_t)8 << 20)
 
+static void open_store(struct store_fixture *f)
+{
+    log_set_level(LOG_WARN); /* sealing tells of each file */
+    struct errinfo info = {0};
+    struct store_options options = {.vfs = vfs_posix(),
+                                    .dir = f->dir.path,
+                                    .durability = f->durability,
+                                    .retention_days = RETENTION_DAYS_MAX,
+                                    .frame_rules = &engine_frame_rules};
+    bench_must(store_open(&options, &f->store, &info), &info, "store_open");
+}
+
 struct store_fixture store_fixture_open(enum durability durability)
 {
-    struct store_fixture f = {.dir = tmpdir_make()};
-    struct errinfo info = {0};
-    struct store_options options = {
-        .vfs = vfs_posix(), .dir = f.dir.path, .durability = durability};
-    bench_must(store_open(&options, &f.store, &info), &info, "store_open");
+    struct store_fixture f = {.dir = tmpdir_make(), .durability = durability};
+    open_store(&f);
     return f;
 }
 
@@ -20,6 +36,39 @@ void store_fixture_close(struct store_fixture *f)
 {
     store_close(f->store);
     tmpdir_remove(&f->dir);
+}
+
+void store_fixture_seal(struct store_fixture *f)
+{
+    struct store_upkeep upkeep = {.everything = true};
+    struct errinfo info = {0};
+    for (bool did = true; did;)
+        bench_must(store_upkeep(f->store, &upkeep, &did, &info), &info, "store_upkeep");
+}
+
+static enum err forget_file(void *self, const char *name)
+{
+    const struct store_fixture *f = self;
+    char path[TMPDIR_PATH_SIZE + SEGMENT_NAME_SIZE + 2];
+    uint64_t number;
+    if (!segment_parse_name(bytes_of_text(name), &number))
+        return ERR_OK;
+    int fd = open(tmpdir_path(&f->dir, name, path, sizeof(path)), O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ERR_IO;
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    (void)close(fd);
+    return ERR_OK;
+}
+
+void store_fixture_reopen(struct store_fixture *f, bool cold)
+{
+    struct vfs *vfs = vfs_posix();
+    struct errinfo info = {0};
+    store_close(f->store);
+    if (cold)
+        bench_must(vfs->list(vfs, f->dir.path, f, forget_file, &info), &info, "forget files");
+    open_store(f);
 }
 
 struct batch {
@@ -52,8 +101,8 @@ void store_fixture_fill(struct store_fixture *f, const struct dataset_shape *sha
     buffer_init(&b->bytes, SIZE_MAX, NULL);
     for (size_t n = 0; n < count; n++) {
         struct errinfo info = {0};
-        const struct profile *p =
-            dataset_chunk(d, dataset_profiler(seed, n % profilers), n / profilers);
+        struct profile *p = dataset_chunk(d, dataset_profiler(seed, n % profilers), n / profilers);
+        p->retention_days = RETENTION_DAYS_MAX;
         bench_must(record_encode_profile(p, &b->bytes, &info), &info, "record_encode_profile");
         b->ends[b->count++] = b->bytes.len;
         if (b->count == BATCH_RECORDS || b->bytes.len > BATCH_BYTES)
