@@ -325,18 +325,23 @@ static void note_sealed(struct manifest *m, const struct log_set *set)
     m->next_arrival = set->first_arrival + max_count(set);
 }
 
-/* Lists of hidden rows as they are in the version: those that sealed or closed sets hide. */
-static enum err refresh_hidden(struct piece *p)
+/* What a set that is sealed has hidden of segments. Before, its logs said so: a later arrival whose
+ * block turns out to be damaged when they are read again is not to have hidden a row for ever. */
+static enum err note_hidden(struct piece *p, const struct log_set *set)
 {
     const struct version *v = p->s->version;
     for (size_t i = 0; i < v->count; i++) {
-        const struct part *part = &v->parts[i];
         struct manifest_segment *named =
-            part->segment == NULL ? NULL : manifest_find(&p->manifest, part->segment->facts.number);
+            v->parts[i].segment == NULL
+                ? NULL
+                : manifest_find(&p->manifest, v->parts[i].segment->facts.number);
         if (named == NULL)
             continue;
-        if (hidden_add(&named->rows, part->rows.ids, part->rows.count) != ERR_OK ||
-            hidden_add(&named->links, part->links.ids, part->links.count) != ERR_OK)
+        struct part hidden = {.uid = v->parts[i].uid, .rows = named->rows, .links = named->links};
+        enum err rc = part_hide_by(&hidden, set->index);
+        named->rows = hidden.rows;
+        named->links = hidden.links;
+        if (rc != ERR_OK)
             return no_room(p);
     }
     return ERR_OK;
@@ -348,12 +353,14 @@ static enum err make_manifest(struct piece *p)
     if (manifest_copy(&p->s->manifest, m) != ERR_OK)
         return no_room(p);
     for (size_t i = 0; i < p->part_count; i++) {
-        if (p->parts[i]->log != NULL)
-            note_sealed(m, p->parts[i]->log);
-        else
+        const struct log_set *set = p->parts[i]->log;
+        if (set == NULL) {
             manifest_remove(m, p->parts[i]->segment->facts.number);
+            continue;
+        }
+        note_sealed(m, set);
+        TRY(note_hidden(p, set));
     }
-    TRY(refresh_hidden(p));
     for (size_t i = 0; i < p->result.count; i++) {
         struct manifest_segment copy = p->result.segments[i];
         copy.rows = copy.links = (struct manifest_hidden){0};

@@ -245,6 +245,35 @@ Test(store_trouble, damaged_tables_do_not_fail_every_question)
     store_rig_close(&r);
 }
 
+/* Until the log that replaced a row is sealed, it alone says so. */
+Test(store_trouble, a_damaged_block_of_an_unsealed_log_hides_no_sealed_row)
+{
+    struct store_rig r = store_rig_open();
+    struct store_upkeep one = {0};
+    bool did;
+    r.options.log_size_max = 1; /* a log each */
+    store_rig_reopen(&r);
+    store_rig_append(&r, 1, 1);
+    store_rig_upkeep(&r);
+    store_rig_append(&r, 2, 1);
+    store_rig_append(&r, 1, 2);
+    store_rig_append(&r, 3, 1);
+    store_rig_append(&r, 4, 1);
+    cr_assert_eq(store_upkeep(r.store, &one, &did, NULL), ERR_OK); /* the log of chunk 2 */
+    cr_assert(did);
+    cr_assert_eq(store_rig_find(&r, 1), 2);
+    store_rig_shut(&r);
+    static const char path[] = "/data/log-0000000000000004"; /* of the later chunk 1 */
+    size_t size = vfs_mem_get(r.disk, path).len;
+    store_rig_flip(&r, path, size - 3); /* the end of its block */
+    store_rig_reopen(&r);
+    cr_assert_eq(store_rig_find(&r, 1), 1);
+    cr_assert_eq(store_rig_find(&r, 2), 1);
+    cr_assert_eq(store_rig_find(&r, 3), 1);
+    cr_assert_eq(store_rig_find(&r, 4), 1);
+    store_rig_close(&r);
+}
+
 /* ---- short of memory ---- */
 
 static struct store_rig open_with_budget(struct mem_budget *budget, size_t log_size_max)
