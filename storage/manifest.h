@@ -31,7 +31,7 @@ struct manifest_segment {
     uint64_t size;    /* of the file */
     int32_t day;      /* partition: days since 1970 UTC of all its rows' starts, or of the oldest */
     uint32_t level;   /* how often its rows were merged: 0 straight from a log */
-    int64_t start_ns; /* of all rows and links: least start, largest end, */
+    int64_t start_ns; /* of all rows and links: least start, largest end or start, */
     int64_t end_ns;
     int64_t expires_ns; /* and the moment from which every row is past its retention */
     struct manifest_hidden rows;

@@ -71,16 +71,14 @@ uint64_t part_row_arrival(const struct part_view *v, uint32_t id)
 
 /* ---- keys ---- */
 
-/* Equal keys have equal starts, except those of transaction profiles. A link may end before it
- * starts: the latest end is no bound of its start. */
+/* Equal keys have equal starts, except those of transaction profiles. */
 static bool may_have(const struct segment *s, const struct record *key)
 {
     if (segment_is_damaged(s))
         return false;
-    if (key->kind == RECORD_LINK)
-        return s->facts.start_ns <= key->link.start_ns;
+    int64_t start_ns = key->kind == RECORD_LINK ? key->link.start_ns : key->start_ns;
     return key->kind == RECORD_TRANSACTION ||
-           (s->facts.start_ns <= key->start_ns && key->start_ns <= s->facts.end_ns);
+           (s->facts.start_ns <= start_ns && start_ns <= s->facts.end_ns);
 }
 
 static enum err find_in_segment(struct part_view *v, const struct record *key, struct part_key *ret)

@@ -117,9 +117,11 @@ int64_t segment_row_expiry(int64_t end_ns, int64_t received_ns, uint32_t retenti
     return later(end_ns > received_ns ? end_ns : received_ns, kept_ns);
 }
 
+/* A link may end before it starts: its start is within the bounds as well. */
 static void widen(struct manifest_segment *facts, int64_t start_ns, int64_t end_ns,
                   int64_t expires_ns)
 {
+    end_ns = end_ns > start_ns ? end_ns : start_ns;
     facts->start_ns = start_ns < facts->start_ns ? start_ns : facts->start_ns;
     facts->end_ns = end_ns > facts->end_ns ? end_ns : facts->end_ns;
     facts->expires_ns = expires_ns > facts->expires_ns ? expires_ns : facts->expires_ns;

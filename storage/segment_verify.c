@@ -43,6 +43,7 @@ static bool ends_work(enum err rc)
 
 static void widen(struct verifier *k, int64_t start_ns, int64_t end_ns)
 {
+    end_ns = end_ns > start_ns ? end_ns : start_ns;
     k->start_ns = start_ns < k->start_ns ? start_ns : k->start_ns;
     k->end_ns = end_ns > k->end_ns ? end_ns : k->end_ns;
 }
