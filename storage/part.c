@@ -38,7 +38,7 @@ uint32_t part_row_count(const struct part_view *v)
 {
     if (v->part->log != NULL)
         return v->log.row_count;
-    return v->part->segment->counts.chunks + v->part->segment->counts.transactions;
+    return segment_row_count(v->part->segment);
 }
 
 uint32_t part_link_count(const struct part_view *v)

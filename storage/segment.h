@@ -96,6 +96,11 @@ static inline bool segment_is_damaged(const struct segment *s)
            segment_file_lost_pages(s->file);
 }
 
+static inline uint32_t segment_row_count(const struct segment *s)
+{
+    return s->counts.chunks + s->counts.transactions;
+}
+
 /* `p` points into the arena, the cursor and the mapped file. */
 enum err segment_read_profile(const struct segment *s, uint32_t row, struct tables_cursor *tables,
                               struct arena *arena, struct profile *p,

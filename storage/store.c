@@ -71,7 +71,11 @@ static enum err open_segment(struct store *s, const struct manifest_segment *nam
         return err_set(info, rc, "%s", reason.text);
     log_error("store", "segment_set_aside bytes_not_served=%" PRIu64 " %s", named->size,
               reason.text);
-    v->aside[v->aside_count++] = (struct part_aside){named->number, named->start_ns, named->end_ns};
+    v->aside[v->aside_count++] = (struct part_aside){.number = named->number,
+                                                     .size = named->size,
+                                                     .start_ns = named->start_ns,
+                                                     .end_ns = named->end_ns,
+                                                     .expires_ns = named->expires_ns};
     s->stats.damaged_bytes += named->size;
     return ERR_OK;
 }
@@ -297,24 +301,19 @@ void store_close(struct store *s)
     store_free(s);
 }
 
-static uint64_t hidden_rows(const struct part *part)
-{
-    return part->rows.count;
-}
-
 /* Visible rows of a closed part, before what the open set hides of it. */
 static void add_part_stats(const struct part *part, struct store_stats *ret)
 {
     ret->replaced += part->rows.count + part->links.count;
     if (part->segment != NULL) {
         ret->segment_count++;
-        ret->rows += part->segment->counts.chunks + part->segment->counts.transactions;
-        ret->rows -= hidden_rows(part);
+        ret->segments_aside += segment_is_damaged(part->segment);
+        ret->rows += segment_row_count(part->segment) - part->rows.count;
         return;
     }
     struct log_index_stats index;
     log_index_get_stats(part->log->index, &index);
-    ret->rows += index.rows - hidden_rows(part);
+    ret->rows += index.rows - part->rows.count;
     ret->replaced += index.replaced;
     ret->index_bytes += index.bytes;
     ret->log_count += part->log->log_count;
@@ -354,7 +353,6 @@ void store_note_damaged_segment(struct store *s, struct segment *segment, const 
               name, reason);
     (void)pthread_mutex_lock(&s->lock);
     s->stats.damaged_bytes += segment->facts.size;
-    s->stats.segments_aside++;
     (void)pthread_mutex_unlock(&s->lock);
 }
 

@@ -77,7 +77,8 @@ struct store_stats {
     uint64_t replaced;
     uint64_t damaged_bytes;   /* that cannot be served: found at opening, or by reading since */
     uint64_t damaged_batches; /* they were in, as far as opening could tell */
-    uint64_t dropped_rows;    /* past their retention, or over the disk's ceiling, since open */
+    uint64_t dropped_rows;    /* past their retention, or over the disk's ceiling, since open; of
+                                 segments set aside at opening nobody knows how many */
     uint64_t dropped_bytes;
 };
 void store_get_stats(struct store *s, struct store_stats *ret);

@@ -28,9 +28,13 @@ struct piece {
     const struct part **parts; /* what it replaces, of that version */
     size_t part_count;
     struct compaction_result result;
+    uint64_t *aside; /* numbers of files set aside that go */
+    size_t aside_count;
     struct segment **segments; /* the new ones, opened */
     struct manifest manifest;  /* as it will be */
-    bool rewrites;             /* new segments are made of the old parts */
+    bool rewrites;             /* new segments are made of the old parts, else these are dropped */
+    uint64_t rows;             /* made, or dropped; */
+    uint64_t bytes;            /* on the disk, likewise */
     struct errinfo *info;
 };
 
@@ -72,7 +76,7 @@ static bool is_expired(const struct piece *p, const struct part *part, int64_t n
     return part->segment != NULL && part->segment->facts.expires_ns <= now_ns;
 }
 
-static bool is_that_set(const struct piece *p, const struct part *part, int64_t uid)
+static bool is_that_part(const struct piece *p, const struct part *part, int64_t uid)
 {
     (void)p;
     return part->uid == (uint32_t)uid;
@@ -150,7 +154,7 @@ static enum err choose_sealing(struct piece *p)
 {
     for (size_t i = 0; i < p->version->count; i++)
         if (p->version->parts[i].log != NULL)
-            return choose(p, is_that_set, p->version->parts[i].uid);
+            return choose(p, is_that_part, p->version->parts[i].uid);
     return ERR_OK;
 }
 
@@ -229,6 +233,14 @@ static enum err carry_hidden(struct piece *p)
     return ERR_OK;
 }
 
+static bool is_aside(const struct piece *p, uint64_t number)
+{
+    for (size_t i = 0; i < p->aside_count; i++)
+        if (p->aside[i] == number)
+            return true;
+    return false;
+}
+
 static bool is_replaced(const struct piece *p, uint32_t uid, size_t *ret)
 {
     for (size_t i = 0; i < p->part_count; i++) {
@@ -239,20 +251,44 @@ static bool is_replaced(const struct piece *p, uint32_t uid, size_t *ret)
     return false;
 }
 
-/* Parts that go take along what the open set hides of them. */
-static void forget_hidden(struct piece *p)
+/* Parts that are dropped take along what the open set hides of them. How many rows that were. */
+static size_t forget_hidden(struct piece *p)
 {
     struct log_index *open = p->s->open->index;
     size_t rows = 0;
     size_t links = 0;
     size_t old;
-    for (size_t i = 0; i < log_index_hide_count(open) && !p->rewrites; i++) {
+    for (size_t i = 0; i < log_index_hide_count(open); i++) {
         struct log_hidden hide = log_index_hidden(open, i);
         bool gone = is_replaced(p, hide.part, &old);
         rows += gone && !hide.link;
         links += gone && hide.link;
     }
     log_index_forget_hidden(open, rows, links);
+    return rows;
+}
+
+/* What goes: rows that somebody could see until now, and files. */
+static void count_dropped(struct piece *p)
+{
+    const struct version *v = p->s->version;
+    uint64_t hidden = forget_hidden(p);
+    for (size_t i = 0; i < p->part_count; i++) {
+        const struct part *part = version_find(v, p->parts[i]->uid);
+        p->rows += segment_row_count(part->segment) - part->rows.count;
+        p->bytes += part->segment->facts.size;
+    }
+    p->rows -= hidden;
+    for (size_t i = 0; i < v->aside_count; i++)
+        if (is_aside(p, v->aside[i].number))
+            p->bytes += v->aside[i].size;
+}
+
+static void count_made(struct piece *p)
+{
+    p->rows = p->result.rows;
+    for (size_t i = 0; i < p->result.count; i++)
+        p->bytes += p->result.segments[i].size;
 }
 
 static size_t count_to_carry(const struct piece *p)
@@ -361,6 +397,8 @@ static enum err make_manifest(struct piece *p)
         note_sealed(m, set);
         TRY(note_hidden(p, set));
     }
+    for (size_t i = 0; i < p->aside_count; i++)
+        manifest_remove(m, p->aside[i]);
     for (size_t i = 0; i < p->result.count; i++) {
         struct manifest_segment copy = p->result.segments[i];
         copy.rows = copy.links = (struct manifest_hidden){0};
@@ -388,7 +426,10 @@ static enum err make_version(struct piece *p, uint32_t first_uid, struct version
     size_t unused;
     if (version_create(old->count + p->result.count, old->aside_count, &v) != ERR_OK)
         return no_room(p);
-    memcpy(v->aside, old->aside, old->aside_count * sizeof *old->aside);
+    v->aside_count = 0;
+    for (size_t i = 0; i < old->aside_count; i++)
+        if (!is_aside(p, old->aside[i].number))
+            v->aside[v->aside_count++] = old->aside[i];
     enum err rc = ERR_OK;
     for (size_t i = 0; i < old->count && rc == ERR_OK; i++)
         if (!is_replaced(p, old->parts[i].uid, &unused))
@@ -407,6 +448,17 @@ static enum err make_version(struct piece *p, uint32_t first_uid, struct version
     }
     *ret = v;
     return ERR_OK;
+}
+
+/* Nobody reads it. */
+static void remove_aside(struct piece *p)
+{
+    for (size_t i = 0; i < p->aside_count; i++) {
+        struct errinfo reason = {0};
+        enum err rc = segment_remove_file(p->s->vfs, p->s->dir, p->aside[i], &reason);
+        if (rc != ERR_OK && rc != ERR_NOTFOUND)
+            log_warn("store", "segment_not_removed %s (the next start tries again)", reason.text);
+    }
 }
 
 static void retire_old(struct piece *p)
@@ -429,11 +481,16 @@ static void count_bytes(struct piece *p)
             struct log_facts facts = log_file_facts(log_set_log(set, k));
             stats->log_bytes -= facts.size > facts.file_size ? facts.size : facts.file_size;
         }
-        if (set == NULL)
+        if (set == NULL && p->rewrites)
             stats->segment_bytes -= p->parts[i]->segment->facts.size;
     }
-    for (size_t i = 0; i < p->result.count; i++)
-        stats->segment_bytes += p->result.segments[i].size;
+    if (p->rewrites) {
+        stats->segment_bytes += p->bytes;
+        return;
+    }
+    stats->segment_bytes -= p->bytes;
+    stats->dropped_rows += p->rows;
+    stats->dropped_bytes += p->bytes;
 }
 
 static void publish(struct piece *p, struct version *v)
@@ -448,6 +505,7 @@ static void publish(struct piece *p, struct version *v)
     s->manifest = p->manifest;
     p->manifest = (struct manifest){0};
     retire_old(p);
+    remove_aside(p);
     version_release(old);
 }
 
@@ -486,7 +544,10 @@ static enum err end_piece(struct piece *p)
         return rc;
     }
     s->manifest_unsure = false;
-    forget_hidden(p);
+    if (p->rewrites)
+        count_made(p);
+    else
+        count_dropped(p);
     log_index_publish(s->open->index); /* what it hides of the new parts */
     publish(p, v);
     return ERR_OK;
@@ -517,6 +578,7 @@ static void close_piece(struct piece *p, bool failed)
     compaction_result_close(&p->result, &c, failed && !p->s->manifest_unsure);
     manifest_close(&p->manifest);
     mem_free(p->parts);
+    mem_free(p->aside);
     version_release(p->version);
 }
 
@@ -563,11 +625,13 @@ static uint32_t level_above(const struct piece *p)
 
 static void tell(const struct piece *p, const char *what)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < p->result.count; i++)
-        bytes += p->result.segments[i].size;
-    log_info("store", "%s parts=%zu segments=%zu rows=%" PRIu64 " bytes=%" PRIu64, what,
-             p->part_count, p->result.count, p->result.rows, bytes);
+    size_t old = p->part_count + p->aside_count;
+    if (p->rewrites)
+        log_info("store", "%s parts=%zu segments=%zu rows=%" PRIu64 " bytes=%" PRIu64, what, old,
+                 p->result.count, p->rows, p->bytes);
+    else
+        log_info("store", "%s segments=%zu rows=%" PRIu64 " bytes=%" PRIu64, what, old, p->rows,
+                 p->bytes);
 }
 
 /* Choose, prepare, end. *ret_did: there was something to do. */
@@ -580,7 +644,7 @@ static enum err run_piece(struct store *s, const struct store_upkeep *u,
     p.version = version_acquire(s->version);
     (void)pthread_mutex_unlock(&s->lock);
     enum err rc = choose_parts(&p);
-    bool any = rc == ERR_OK && p.part_count > 0;
+    bool any = rc == ERR_OK && p.part_count + p.aside_count > 0;
     if (any && rewrites)
         rc = compact(&p, level_above(&p));
     if (rc == ERR_CORRUPT && set_inputs_aside(&p)) { /* without them there may be more to do */
@@ -605,20 +669,39 @@ static enum err run_piece(struct store *s, const struct store_upkeep *u,
 
 static enum err choose_expired(struct piece *p)
 {
-    return choose(p, is_expired, clock_wall_ns());
+    const struct version *v = p->version;
+    int64_t now_ns = clock_wall_ns();
+    p->aside = mem_array(v->aside_count, sizeof *p->aside);
+    if (p->aside == NULL)
+        return no_room(p);
+    for (size_t i = 0; i < v->aside_count; i++)
+        if (v->aside[i].expires_ns <= now_ns)
+            p->aside[p->aside_count++] = v->aside[i].number;
+    return choose(p, is_expired, now_ns);
 }
 
-/* The segment that would be past its retention first. */
+/* The one that would be past its retention first, whether it is served or not. */
 static enum err choose_oldest(struct piece *p)
 {
+    const struct version *v = p->version;
     const struct part *oldest = NULL;
-    for (size_t i = 0; i < p->version->count; i++) {
-        const struct part *part = &p->version->parts[i];
+    const struct part_aside *aside = NULL;
+    for (size_t i = 0; i < v->count; i++) {
+        const struct part *part = &v->parts[i];
         if (part->segment != NULL &&
             (oldest == NULL || part->segment->facts.expires_ns < oldest->segment->facts.expires_ns))
             oldest = part;
     }
-    return oldest == NULL ? ERR_OK : choose(p, is_that_set, oldest->uid);
+    for (size_t i = 0; i < v->aside_count; i++)
+        if (aside == NULL || v->aside[i].expires_ns < aside->expires_ns)
+            aside = &v->aside[i];
+    if (aside == NULL || (oldest != NULL && oldest->segment->facts.expires_ns < aside->expires_ns))
+        return oldest == NULL ? ERR_OK : choose(p, is_that_part, oldest->uid);
+    p->aside = mem_array(1, sizeof *p->aside);
+    if (p->aside == NULL)
+        return no_room(p);
+    p->aside[p->aside_count++] = aside->number;
+    return ERR_OK;
 }
 
 static bool is_over_size(struct store *s)
@@ -629,28 +712,6 @@ static bool is_over_size(struct store *s)
     uint64_t disk_max = s->disk_max;
     (void)pthread_mutex_unlock(&s->lock);
     return disk_max != 0 && stats.disk_bytes > disk_max;
-}
-
-static void count_dropped(struct store *s, const struct store_stats *before)
-{
-    struct store_stats now;
-    store_get_stats(s, &now);
-    (void)pthread_mutex_lock(&s->lock);
-    s->stats.dropped_rows += before->rows > now.rows ? before->rows - now.rows : 0;
-    s->stats.dropped_bytes += before->segment_bytes - now.segment_bytes;
-    (void)pthread_mutex_unlock(&s->lock);
-}
-
-static enum err drop(struct store *s, const struct store_upkeep *u,
-                     enum err (*choose_parts)(struct piece *p), const char *what, bool *ret_did,
-                     struct errinfo *info)
-{
-    struct store_stats before;
-    store_get_stats(s, &before);
-    TRY(run_piece(s, u, choose_parts, false, what, ret_did, info));
-    if (*ret_did)
-        count_dropped(s, &before);
-    return ERR_OK;
 }
 
 /* ---- the door ---- */
@@ -684,11 +745,11 @@ enum err store_upkeep(struct store *s, const struct store_upkeep *u, bool *ret_d
     if (rc == ERR_OK && (u->everything || wants_closing(s)))
         rc = store_close_set(s, info);
     if (rc == ERR_OK)
-        rc = drop(s, u, choose_expired, "dropped_by_age", ret_did, info);
+        rc = run_piece(s, u, choose_expired, false, "dropped_by_age", ret_did, info);
     if (rc == ERR_OK && !*ret_did)
         rc = run_piece(s, u, choose_sealing, true, "sealed", ret_did, info);
     if (rc == ERR_OK && !*ret_did && is_over_size(s)) /* sealed logs take less */
-        rc = drop(s, u, choose_oldest, "dropped_by_size", ret_did, info);
+        rc = run_piece(s, u, choose_oldest, false, "dropped_by_size", ret_did, info);
     if (rc == ERR_OK && !*ret_did)
         rc = run_piece(s, u, choose_merge, true, "merged", ret_did, info);
     return rc;

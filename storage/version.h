@@ -12,11 +12,14 @@
 
 #include "storage/part.h"
 
-/* A sealed file that cannot be used; it stays in the manifest and on the disk. */
+/* A sealed file that cannot be used. It stays in the manifest and on the disk until its time is over,
+ * as its rows would have. */
 struct part_aside {
     uint64_t number;
+    uint64_t size;
     int64_t start_ns;
     int64_t end_ns;
+    int64_t expires_ns;
 };
 
 struct version {

@@ -255,6 +255,20 @@ Test(store_upkeep, four_segments_of_a_day_become_one)
     store_rig_close(&r);
 }
 
+Test(store_upkeep, of_segments_that_expire_together_one_goes_at_a_time)
+{
+    struct store_rig r = store_rig_open();
+    clock_set_wall(20004 * DAY_NS);
+    for (unsigned n = 0; n < 4; n++)
+        store_rig_append_of_day(&r, (struct rig_chunk){n, 20000 + n, 20003, UINT32_MAX});
+    store_rig_upkeep(&r);
+    cr_assert_eq(store_rig_stats(&r).segment_count, 4);
+    store_set_disk_max(r.store, store_rig_stats(&r).disk_bytes - 1);
+    store_rig_upkeep(&r);
+    cr_assert_eq(store_rig_stats(&r).segment_count, 3);
+    store_rig_close(&r);
+}
+
 /* ---- damage ---- */
 
 Test(store_upkeep, a_segment_that_is_damaged_is_set_aside_and_the_rest_serves)
@@ -278,6 +292,64 @@ Test(store_upkeep, a_segment_that_is_damaged_is_set_aside_and_the_rest_serves)
     store_rig_reopen(&r);
     cr_assert_eq(store_rig_stats(&r).segments_aside, 1);
     cr_assert_neq(vfs_mem_get(r.disk, "/data/segment-0000000000000000").data, NULL);
+    store_rig_close(&r);
+}
+
+static void damage_footer(struct store_rig *r, const char *path)
+{
+    store_rig_shut(r);
+    store_rig_flip(r, path, vfs_mem_get(r->disk, path).len - 10);
+    store_rig_reopen(r);
+    cr_assert_eq(store_rig_stats(r).segments_aside, 1);
+}
+
+Test(store_upkeep, a_segment_that_was_set_aside_goes_when_its_time_is_over)
+{
+    static const char path[] = "/data/segment-0000000000000000";
+    struct store_rig r = store_rig_open();
+    clock_set_wall(20001 * DAY_NS);
+    store_rig_append_of_day(&r, (struct rig_chunk){1, 20000, 20000, 10});
+    store_rig_upkeep(&r);
+    damage_footer(&r, path);
+    store_rig_append_of_day(&r, (struct rig_chunk){2, 20000, 20000, 30});
+    store_rig_upkeep(&r);
+    cr_assert_eq(store_rig_stats(&r).segments_aside, 1);
+    clock_set_wall(20011 * DAY_NS);
+    store_rig_upkeep(&r);
+    cr_assert_eq(store_rig_stats(&r).segments_aside, 0);
+    cr_assert_eq(store_rig_stats(&r).rows, 1);
+    cr_assert_eq(vfs_mem_get(r.disk, path).data, NULL);
+    uint64_t bytes = store_rig_stats(&r).disk_bytes;
+    store_rig_reopen(&r);
+    cr_assert_eq(store_rig_stats(&r).segments_aside, 0);
+    cr_assert_eq(store_rig_stats(&r).disk_bytes, bytes);
+    store_rig_close(&r);
+}
+
+/* Else what nobody can read would take the place of everything else. */
+Test(store_upkeep, a_segment_that_was_set_aside_is_dropped_by_size_in_its_turn)
+{
+    struct store_rig r = store_rig_open();
+    clock_set_wall(20004 * DAY_NS);
+    for (unsigned day = 0; day < 3; day++)
+        for (unsigned n = 0; n < 8; n++)
+            store_rig_append_of_day(&r,
+                                    (struct rig_chunk){day * 8 + n, 20000 + day, 20000 + day, 90});
+    store_rig_upkeep(&r);
+    cr_assert_eq(store_rig_stats(&r).segment_count, 3);
+    damage_footer(&r, "/data/segment-0000000000000001");
+    uint64_t bytes = store_rig_stats(&r).disk_bytes;
+    store_set_disk_max(r.store, bytes - 1);
+    store_rig_upkeep(&r); /* the first day is older */
+    cr_assert_eq(store_rig_stats(&r).segments_aside, 1);
+    cr_assert_eq(store_rig_stats(&r).rows, 8);
+    cr_assert_eq(store_rig_stats(&r).dropped_rows, 8);
+    store_set_disk_max(r.store, store_rig_stats(&r).disk_bytes - 1);
+    store_rig_upkeep(&r);
+    cr_assert_eq(store_rig_stats(&r).segments_aside, 0);
+    cr_assert_eq(store_rig_stats(&r).rows, 8);
+    cr_assert_eq(store_rig_stats(&r).dropped_rows, 8);
+    cr_assert_eq(store_rig_stats(&r).dropped_bytes, bytes - store_rig_stats(&r).disk_bytes);
     store_rig_close(&r);
 }
 
