@@ -731,6 +731,33 @@ static bool wants_closing(struct store *s)
     return wants;
 }
 
+static enum err seal(struct store *s, const struct store_upkeep *u, bool *ret_did,
+                     struct errinfo *info)
+{
+    if (u->everything || wants_closing(s))
+        TRY(store_close_set(s, info));
+    return run_piece(s, u, choose_sealing, true, "sealed", ret_did, info);
+}
+
+/* Sealed logs take less: over the ceiling they come first. What is over it goes also when they
+ * cannot be sealed. */
+static enum err do_one(struct store *s, const struct store_upkeep *u, bool *ret_did,
+                       struct errinfo *info)
+{
+    TRY(run_piece(s, u, choose_expired, false, "dropped_by_age", ret_did, info));
+    if (*ret_did)
+        return ERR_OK;
+    struct errinfo reason = {0};
+    enum err sealed = seal(s, u, ret_did, &reason);
+    if (sealed != ERR_CANCELED && !*ret_did && is_over_size(s))
+        TRY(run_piece(s, u, choose_oldest, false, "dropped_by_size", ret_did, info));
+    if (*ret_did)
+        return ERR_OK;
+    if (sealed != ERR_OK)
+        return err_set(info, sealed, "%s", reason.text);
+    return run_piece(s, u, choose_merge, true, "merged", ret_did, info);
+}
+
 enum err store_upkeep(struct store *s, const struct store_upkeep *u, bool *ret_did,
                       struct errinfo *info)
 {
@@ -742,15 +769,5 @@ enum err store_upkeep(struct store *s, const struct store_upkeep *u, bool *ret_d
     (void)pthread_mutex_lock(&s->writing);
     enum err rc = settle_manifest(s, info);
     (void)pthread_mutex_unlock(&s->writing);
-    if (rc == ERR_OK && (u->everything || wants_closing(s)))
-        rc = store_close_set(s, info);
-    if (rc == ERR_OK)
-        rc = run_piece(s, u, choose_expired, false, "dropped_by_age", ret_did, info);
-    if (rc == ERR_OK && !*ret_did)
-        rc = run_piece(s, u, choose_sealing, true, "sealed", ret_did, info);
-    if (rc == ERR_OK && !*ret_did && is_over_size(s)) /* sealed logs take less */
-        rc = run_piece(s, u, choose_oldest, false, "dropped_by_size", ret_did, info);
-    if (rc == ERR_OK && !*ret_did)
-        rc = run_piece(s, u, choose_merge, true, "merged", ret_did, info);
-    return rc;
+    return rc == ERR_OK ? do_one(s, u, ret_did, info) : rc;
 }

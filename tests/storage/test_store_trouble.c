@@ -444,6 +444,32 @@ Test(store_trouble, a_log_that_waits_to_be_sealed_drops_nothing)
     store_rig_close(&r);
 }
 
+Test(store_trouble, what_is_over_the_ceiling_goes_also_when_a_log_cannot_be_sealed)
+{
+    struct store_rig r = store_rig_open();
+    struct mem_account none;
+    struct store_upkeep u = {.everything = true, .account = &none};
+    bool did = false;
+    mem_account_init(&none, NULL, 1);
+    clock_set_wall(20004 * DAY_NS);
+    for (unsigned n = 0; n < 2; n++)
+        store_rig_append_of_day(&r, (struct rig_chunk){n, 20000 + n, 20000 + n, 90});
+    store_rig_upkeep(&r);
+    store_rig_append_of_day(&r, (struct rig_chunk){9, 20003, 20003, 90});
+    store_set_disk_max(r.store, 1);
+    for (size_t left = 2; left-- > 0;) {
+        cr_assert_eq(store_upkeep(r.store, &u, &did, NULL), ERR_OK);
+        cr_assert(did);
+        cr_assert_eq(store_rig_stats(&r).segment_count, left);
+    }
+    struct errinfo info = {0};
+    cr_assert_neq(store_upkeep(r.store, &u, &did, &info), ERR_OK);
+    cr_assert_gt(strlen(info.text), 0);
+    cr_assert_eq(store_rig_stats(&r).rows, 1, "logs are never dropped");
+    mem_account_close(&none);
+    store_rig_close(&r);
+}
+
 Test(store_trouble, a_row_that_was_replaced_before_it_was_dropped_counts_once)
 {
     struct store_rig r = store_rig_open();
