@@ -37,7 +37,7 @@ static bool rest(struct upkeep *u, uint64_t ns)
     return goes_on;
 }
 
-static bool on_row(void *self)
+static bool may_go_on(void *self)
 {
     struct upkeep *u = self;
     int64_t worked_ns = clock_steady_ns() - u->resumed_ns;
@@ -51,11 +51,11 @@ static bool on_row(void *self)
 /* All there is to do; false when something failed. */
 static bool work(struct upkeep *u)
 {
-    struct store_upkeep piece = {.account = &u->account, .self = u, .keep_going = on_row};
+    struct store_upkeep piece = {.account = &u->account, .self = u, .keep_going = may_go_on};
     bool did = true;
+    u->resumed_ns = clock_steady_ns();
     while (did) {
         struct errinfo info = {{0}};
-        u->resumed_ns = clock_steady_ns();
         enum err rc = store_upkeep(u->store, &piece, &did, &info);
         mem_account_close(&u->account);
         mem_account_init(&u->account, u->budget, SIZE_MAX);
@@ -65,6 +65,8 @@ static bool work(struct upkeep *u)
             log_error("upkeep", "piece_failed error=\"%s\"", info.text);
             return false;
         }
+        if (!may_go_on(u)) /* the end of a piece is work, too */
+            return true;
     }
     return true;
 }
