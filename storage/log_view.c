@@ -132,6 +132,23 @@ bool log_view_hides(const struct log_view *v, uint32_t part, uint32_t id, bool l
     return at != ID_NONE && index_hide(v->index, at)->by < (link ? v->link_count : v->row_count);
 }
 
+bool log_view_hides_any(const struct log_view *v, uint32_t part, uint32_t first, uint32_t end)
+{
+    if (v->hide_count >= end - first) {
+        for (uint32_t id = first; id < end; id++)
+            if (log_view_hides(v, part, id, false))
+                return true;
+        return false;
+    }
+    for (uint32_t at = 0; at < v->hide_count; at++) {
+        const struct hide_data *hide = index_hide(v->index, at);
+        if (hide->part == part && hide->link == 0 && hide->id >= first && hide->id < end &&
+            hide->by < v->row_count)
+            return true;
+    }
+    return false;
+}
+
 int log_view_compare_rows(const struct log_view *v, uint32_t a, uint32_t b)
 {
     const struct row_data *left = index_row(v->index, a);

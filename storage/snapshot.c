@@ -89,14 +89,9 @@ bool snapshot_link_visible(const struct snapshot *snap, const struct part_view *
 bool snapshot_hides_any(const struct snapshot *snap, const struct part_view *v, uint32_t first,
                         uint32_t end)
 {
-    if (hidden_meets(&v->part->rows, first, end))
-        return true;
-    if (open_view(snap)->log.hide_count == 0)
-        return false;
-    for (uint32_t id = first; id < end; id++)
-        if (hidden_by_open(snap, v, id, false))
-            return true;
-    return false;
+    const struct part_view *open = open_view(snap);
+    return hidden_meets(&v->part->rows, first, end) ||
+           (v != open && log_view_hides_any(&open->log, v->part->uid, first, end));
 }
 
 /* Whether a moment of the part can be in [start_ns, end_ns]. */
@@ -497,12 +492,12 @@ static enum err links_in_order(const struct snapshot *snap, const struct found_l
         struct part_view *v = &snap->views[row_part(found->items[i].id)];
         struct part_link link;
         enum err rc = part_link(v, row_ordinal(found->items[i].id), &link, NULL);
-        ret->links[ret->count] = link.link;
-        if (rc == ERR_CORRUPT)
+        if (rc == ERR_OK)
+            ret->links[ret->count++] = link.link;
+        else if (rc == ERR_CORRUPT)
             snapshot_note_damaged(snap, v);
-        else if (rc != ERR_OK)
+        else
             return rc;
-        ret->count += rc == ERR_OK;
     }
     ret->capacity = found->count;
     return sort_array(arena->account, ret->links, ret->count, sizeof *ret->links, compare_links,

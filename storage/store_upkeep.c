@@ -194,23 +194,57 @@ static enum err follow(struct piece *p, struct part_view *view, uint32_t id, boo
                : err_set(p->info, rc, "upkeep: cannot follow a hidden row");
 }
 
+/* Where rows or links of an old part are in new segments that closed sets have hidden meanwhile. */
+static enum err follow_new_ids(struct piece *p, struct part_view *view,
+                               const struct manifest_hidden *before,
+                               const struct manifest_hidden *now, bool link,
+                               struct key_in_new *found, size_t *ret_count)
+{
+    *ret_count = 0;
+    for (size_t i = 0; i < now->count; i++) {
+        if (hidden_has(before, now->ids[i]))
+            continue;
+        enum err rc = follow(p, view, now->ids[i], link, &found[*ret_count]);
+        if (rc != ERR_OK && rc != ERR_NOTFOUND)
+            return rc;
+        *ret_count += rc == ERR_OK;
+    }
+    return ERR_OK;
+}
+
+static enum err hide_in_new(struct piece *p, const struct key_in_new *found, size_t count,
+                            bool link)
+{
+    uint32_t *ids = mem_array(count, sizeof *ids);
+    enum err rc = ids == NULL ? no_room(p) : ERR_OK;
+    for (size_t at = 0; at < p->result.count && rc == ERR_OK; at++) {
+        struct manifest_segment *to = &p->result.segments[at];
+        size_t of_this = 0;
+        for (size_t i = 0; i < count; i++)
+            if (found[i].segment == at)
+                ids[of_this++] = found[i].id;
+        if (hidden_add(link ? &to->links : &to->rows, ids, of_this) != ERR_OK)
+            rc = no_room(p);
+    }
+    mem_free(ids);
+    return rc;
+}
+
 static enum err hide_new_ids(struct piece *p, struct part_view *view,
                              const struct manifest_hidden *before,
                              const struct manifest_hidden *now, bool link)
 {
-    for (size_t i = 0; i < now->count; i++) {
-        struct key_in_new at;
-        if (hidden_has(before, now->ids[i]))
-            continue;
-        enum err rc = follow(p, view, now->ids[i], link, &at);
-        if (rc == ERR_NOTFOUND)
-            continue;
-        TRY(rc);
-        struct manifest_segment *to = &p->result.segments[at.segment];
-        if (hidden_add(link ? &to->links : &to->rows, &at.id, 1) != ERR_OK)
-            return no_room(p);
-    }
-    return ERR_OK;
+    size_t count;
+    if (now->count == before->count)
+        return ERR_OK;
+    struct key_in_new *found = mem_array(now->count, sizeof *found);
+    if (found == NULL)
+        return no_room(p);
+    enum err rc = follow_new_ids(p, view, before, now, link, found, &count);
+    if (rc == ERR_OK)
+        rc = hide_in_new(p, found, count, link);
+    mem_free(found);
+    return rc;
 }
 
 /* What closed sets have hidden of the old parts goes to the lists of the new ones. */

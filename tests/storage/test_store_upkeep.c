@@ -152,6 +152,47 @@ Test(store_upkeep, rows_replaced_meanwhile_stay_replaced)
     store_rig_close(&r);
 }
 
+static bool meddle_a_lot(void *self)
+{
+    struct meddler *m = self;
+    if (m->rows++ == 3) {
+        for (unsigned n = 0; n < 6; n++)
+            store_rig_append(m->rig, n, 7 + n);
+        store_rig_append(m->rig, 5, 20);
+    }
+    return true;
+}
+
+Test(store_upkeep, rows_replaced_meanwhile_by_logs_that_are_closed_stay_replaced)
+{
+    struct store_rig r = store_rig_open();
+    struct meddler meddler = {.rig = &r};
+    struct store_upkeep u = {.everything = true, .self = &meddler, .keep_going = meddle_a_lot};
+    bool did = false;
+    for (unsigned n = 0; n < 4; n++)
+        store_rig_append(&r, n, 1);
+    store_rig_one_piece(&r);
+    for (unsigned n = 4; n < 8; n++)
+        store_rig_append(&r, n, 1);
+    store_rig_one_piece(&r);
+    r.options.log_size_max = 1; /* a log each */
+    store_rig_reopen(&r);
+    cr_assert_eq(store_rig_stats(&r).segment_count, 2);
+    cr_assert_eq(store_upkeep(r.store, &u, &did, NULL), ERR_OK);
+    cr_assert(did);
+    cr_assert_eq(store_rig_stats(&r).segment_count, 1, "they were merged");
+    for (int round = 0; round < 3; round++) {
+        cr_assert_eq(store_rig_stats(&r).rows, 8);
+        for (unsigned n = 0; n < 8; n++)
+            cr_assert_eq(store_rig_find(&r, n), n < 5 ? (int)(7 + n) : n == 5 ? 20 : 1);
+        if (round == 0)
+            store_rig_reopen(&r);
+        else
+            store_rig_upkeep(&r);
+    }
+    store_rig_close(&r);
+}
+
 static bool stop_at_once(void *self)
 {
     (void)self;
