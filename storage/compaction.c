@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 
+#include "base/buffer.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/size.h"
@@ -15,12 +16,16 @@
 #define DAY_NS          INT64_C(86400000000000)
 #define PAGES_KEPT_ROWS 256 /* decoded tables of the parts are dropped every so many rows */
 
-/* One part on its way: its visible rows in order, and the row at its head. */
+/* One part on its way: its visible rows and links in order, and the row at its head. Segments have
+ * both in order, and nearly always in one partition; those of log sets are numbers, by partition. */
 struct input {
     struct part_view view;
-    uint32_t *order; /* log sets: their rows in order; NULL: rows are in order as they are */
-    uint32_t count;
+    struct buffer rows;
+    struct buffer links;
+    uint32_t row_count;
+    uint32_t link_count;
     uint32_t at;
+    uint32_t link_at;
     bool has_head;
     uint32_t row; /* at the head */
     struct record head;
@@ -39,7 +44,8 @@ struct work {
     struct day *days; /* ascending */
     size_t day_count;
     size_t day_capacity;
-    int32_t partition; /* the one being written */
+    size_t
+        rank; /* of the partition being written; day_count: of those that have none of their own */
     struct segment_builder *builder;
     size_t builder_memory_max; /* of it: then the segment ends */
     struct errinfo *info;
@@ -62,25 +68,46 @@ static enum err canceled(struct work *w)
 
 /* ---- inputs ---- */
 
-static int compare_rows(const void *left, const void *right, void *context)
+static bool is_log(const struct input *in)
 {
-    return log_view_compare_rows(context, *(const uint32_t *)left, *(const uint32_t *)right);
+    return in->view.part->log != NULL;
 }
 
-static enum err sort_input(struct work *w, struct input *in)
+/* The n-th row or link of an input; false: it is hidden. */
+static bool input_row(const struct input *in, uint32_t at, uint32_t *ret)
 {
-    struct log_view *log = &in->view.log;
-    in->order = mem_array(in->count, sizeof *in->order);
-    if (in->order == NULL)
-        return no_room(w);
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < in->count; i++)
-        if (part_row_visible(&in->view, i))
-            in->order[count++] = i;
-    in->count = count;
-    enum err rc = sort_array(w->c->account, in->order, count, sizeof *in->order, compare_rows, log);
+    *ret = is_log(in) ? ((const uint32_t *)in->rows.data)[at] : at;
+    return is_log(in) || part_row_visible(&in->view, *ret);
+}
+
+static bool input_link(const struct input *in, uint32_t at, uint32_t *ret)
+{
+    *ret = is_log(in) ? ((const uint32_t *)in->links.data)[at] : at;
+    return is_log(in) || part_link_visible(&in->view, *ret);
+}
+
+/* The numbers of what is visible of a log set. */
+static enum err list_visible(struct work *w, struct input *in)
+{
+    uint32_t rows = 0;
+    uint32_t links = 0;
+    for (uint32_t i = 0; i < in->row_count; i++) {
+        if (part_row_visible(&in->view, i)) {
+            buffer_put(&in->rows, bytes_of(&i, sizeof i));
+            rows++;
+        }
+    }
+    for (uint32_t i = 0; i < in->link_count; i++) {
+        if (part_link_visible(&in->view, i)) {
+            buffer_put(&in->links, bytes_of(&i, sizeof i));
+            links++;
+        }
+    }
+    in->row_count = rows;
+    in->link_count = links;
+    enum err rc = in->rows.failed != ERR_OK ? in->rows.failed : in->links.failed;
     return rc == ERR_OK ? ERR_OK
-                        : err_set(w->info, rc, "compaction: no room to sort %u rows", count);
+                        : err_set(w->info, rc, "compaction: no room for the numbers of rows");
 }
 
 static enum err open_inputs(struct work *w)
@@ -92,9 +119,12 @@ static enum err open_inputs(struct work *w)
     for (size_t i = 0; i < w->c->part_count; i++) {
         struct input *in = &w->inputs[i];
         part_view_init(&in->view, w->c->parts[i], w->c->account);
-        in->count = part_row_count(&in->view);
-        if (in->view.part->log != NULL)
-            TRY(sort_input(w, in));
+        buffer_init(&in->rows, SIZE_MAX, w->c->account);
+        buffer_init(&in->links, SIZE_MAX, w->c->account);
+        in->row_count = part_row_count(&in->view);
+        in->link_count = part_link_count(&in->view);
+        if (is_log(in))
+            TRY(list_visible(w, in));
     }
     return ERR_OK;
 }
@@ -103,7 +133,8 @@ static void close_inputs(struct work *w)
 {
     for (size_t i = 0; i < w->c->part_count && w->inputs != NULL; i++) {
         part_view_close(&w->inputs[i].view);
-        mem_free(w->inputs[i].order);
+        buffer_close(&w->inputs[i].rows);
+        buffer_close(&w->inputs[i].links);
     }
     mem_free(w->inputs);
 }
@@ -111,13 +142,6 @@ static void close_inputs(struct work *w)
 static enum err damaged_part(struct work *w)
 {
     return err_set(w->info, ERR_CORRUPT, "compaction: the index of a part is damaged");
-}
-
-/* The n-th row of an input; false: it is hidden. */
-static bool input_row(const struct input *in, uint32_t at, uint32_t *ret)
-{
-    *ret = in->order == NULL ? at : in->order[at];
-    return in->order != NULL || part_row_visible(&in->view, *ret);
 }
 
 /* ---- days ---- */
@@ -175,7 +199,7 @@ static enum err count_day(struct work *w, const struct record *r)
 static enum err count_days(struct work *w)
 {
     for (size_t i = 0; i < w->c->part_count; i++) {
-        for (uint32_t at = 0; at < w->inputs[i].count; at++) {
+        for (uint32_t at = 0; at < w->inputs[i].row_count; at++) {
             struct record record;
             uint32_t row;
             if (!input_row(&w->inputs[i], at, &row))
@@ -200,25 +224,85 @@ static void choose_partitions(struct work *w)
     w->day_count = kept;
 }
 
-static bool in_partition(const struct work *w, int64_t start_ns)
+/* How many partitions come before the one of that moment. */
+static size_t rank_of(const struct work *w, int64_t start_ns)
 {
     int32_t day = day_of(start_ns);
     size_t at = find_day(w, day);
-    bool own = at < w->day_count && w->days[at].day == day;
-    return own ? day == w->partition : w->partition == PARTITION_ODD;
+    return at < w->day_count && w->days[at].day == day ? at : w->day_count;
+}
+
+static bool in_partition(const struct work *w, int64_t start_ns)
+{
+    return rank_of(w, start_ns) == w->rank;
+}
+
+/* ---- order of a log set: by partition, then as segments have it ---- */
+
+struct ordering {
+    const struct work *w;
+    const struct log_view *log;
+};
+
+static int compare_ranks(const struct work *w, int64_t left_ns, int64_t right_ns)
+{
+    size_t left = rank_of(w, left_ns);
+    size_t right = rank_of(w, right_ns);
+    return (left > right) - (left < right);
+}
+
+static int compare_rows(const void *left, const void *right, void *context)
+{
+    const struct ordering *o = context;
+    uint32_t a = *(const uint32_t *)left;
+    uint32_t b = *(const uint32_t *)right;
+    int order = compare_ranks(o->w, log_view_row_start(o->log, a), log_view_row_start(o->log, b));
+    return order != 0 ? order : log_view_compare_rows(o->log, a, b);
+}
+
+static int compare_links(const void *left, const void *right, void *context)
+{
+    const struct ordering *o = context;
+    uint32_t a = *(const uint32_t *)left;
+    uint32_t b = *(const uint32_t *)right;
+    int order = compare_ranks(o->w, log_view_link_start(o->log, a), log_view_link_start(o->log, b));
+    return order != 0 ? order : (a > b) - (a < b);
+}
+
+static enum err sort_inputs(struct work *w)
+{
+    for (size_t i = 0; i < w->c->part_count; i++) {
+        struct input *in = &w->inputs[i];
+        struct ordering o = {w, &in->view.log};
+        if (!is_log(in))
+            continue;
+        enum err rc = sort_array(w->c->account, in->rows.data, in->row_count, sizeof(uint32_t),
+                                 compare_rows, &o);
+        if (rc == ERR_OK)
+            rc = sort_array(w->c->account, in->links.data, in->link_count, sizeof(uint32_t),
+                            compare_links, &o);
+        if (rc != ERR_OK)
+            return err_set(w->info, rc,
+                           "compaction: no room to sort %" PRIu32 " rows and %" PRIu32 " links",
+                           in->row_count, in->link_count);
+    }
+    return ERR_OK;
 }
 
 /* ---- one partition ---- */
 
+/* A log set ends with its partition, and goes on there in the next one. */
 static enum err advance(struct work *w, struct input *in)
 {
     in->has_head = false;
-    for (; in->at < in->count && !in->has_head; in->at++) {
+    for (; in->at < in->row_count && !in->has_head; in->at++) {
         if (!input_row(in, in->at, &in->row))
             continue;
         if (part_record(&in->view, in->row, &in->head) != ERR_OK)
             return damaged_part(w);
         in->has_head = in_partition(w, in->head.start_ns);
+        if (!in->has_head && is_log(in))
+            break;
     }
     return ERR_OK;
 }
@@ -249,7 +333,8 @@ static enum err ready_builder(struct work *w)
                                               .dir = w->c->dir,
                                               .number = (*w->c->next_number)++,
                                               .level = w->c->level,
-                                              .day = w->partition,
+                                              .day = w->rank < w->day_count ? w->days[w->rank].day
+                                                                            : PARTITION_ODD,
                                               .retention_days = w->c->retention_days,
                                               .rules = w->c->rules,
                                               .account = w->c->account};
@@ -331,7 +416,8 @@ static void drop_pages(struct work *w)
 static enum err add_rows(struct work *w)
 {
     for (size_t i = 0; i < w->c->part_count; i++) {
-        w->inputs[i].at = 0;
+        if (!is_log(&w->inputs[i]))
+            w->inputs[i].at = 0;
         TRY(advance(w, &w->inputs[i]));
     }
     unsigned since = 0; /* rows since pages were dropped */
@@ -351,13 +437,19 @@ static enum err add_rows(struct work *w)
 
 static enum err add_links(struct work *w, struct input *in)
 {
-    for (uint32_t id = 0; id < part_link_count(&in->view); id++) {
+    if (!is_log(in))
+        in->link_at = 0;
+    for (; in->link_at < in->link_count; in->link_at++) {
         struct part_link link;
-        if (!part_link_visible(&in->view, id))
+        uint32_t id;
+        if (!input_link(in, in->link_at, &id))
             continue;
         TRY(part_link(&in->view, id, &link, w->info));
-        if (!in_partition(w, link.link.start_ns))
+        if (!in_partition(w, link.link.start_ns)) {
+            if (is_log(in))
+                break;
             continue;
+        }
         if (!goes_on(w))
             return canceled(w);
         TRY(ready_builder(w));
@@ -367,9 +459,8 @@ static enum err add_links(struct work *w, struct input *in)
     return ERR_OK;
 }
 
-static enum err write_partition(struct work *w, int32_t partition)
+static enum err write_partition(struct work *w)
 {
-    w->partition = partition;
     TRY(add_rows(w));
     for (size_t i = 0; i < w->c->part_count; i++)
         TRY(add_links(w, &w->inputs[i]));
@@ -381,9 +472,10 @@ static enum err run(struct work *w)
     TRY(open_inputs(w));
     TRY(count_days(w));
     choose_partitions(w);
-    for (size_t i = 0; i < w->day_count; i++)
-        TRY(write_partition(w, w->days[i].day));
-    return write_partition(w, PARTITION_ODD);
+    TRY(sort_inputs(w));
+    for (w->rank = 0; w->rank <= w->day_count; w->rank++)
+        TRY(write_partition(w));
+    return ERR_OK;
 }
 
 enum err compaction_run(const struct compaction *c, struct compaction_result *ret,

@@ -7,14 +7,16 @@
  * PARTITION_ROWS_MIN rows here (an import); what is left, clocks that were far off, shares one
  * segment. So no clock can make a file a chunk.
  *
- * A row whose block is not what was written any more keeps its facts, marked as damaged, so that answers go
- * on naming it as left out.
+ * A row whose block is not what was written any more keeps its facts, marked as damaged, so that
+ * answers go on naming it as left out.
  *
  * Threads: one caller at a time, beside readers and appends; the parts must not change (closed).
  * Errors:  ERR_CANCELED when keep_going said so; anything else as of files and memory. After any
  *          error no new file stays.
- * Cost:    O(bytes of the parts); memory: SEGMENT_MEMORY_MAX or a quarter of what the account has
- *          left, whichever is less, thrice while tables grow, and the largest profile.
+ * Cost:    O(bytes of the parts), whatever number of days they have, but segments of rows without a
+ *          day of their own are gone through once a day. Memory: SEGMENT_MEMORY_MAX or a quarter of what the account has
+ *          left, whichever is less, thrice while tables grow; the largest profile; 4 bytes a row
+ *          or link of a log set.
  */
 #ifndef HEARTH_STORAGE_COMPACTION_H
 #define HEARTH_STORAGE_COMPACTION_H

@@ -149,6 +149,16 @@ bool log_view_hides_any(const struct log_view *v, uint32_t part, uint32_t first,
     return false;
 }
 
+int64_t log_view_row_start(const struct log_view *v, uint32_t id)
+{
+    return index_row(v->index, id)->start_ns;
+}
+
+int64_t log_view_link_start(const struct log_view *v, uint32_t id)
+{
+    return index_link(v->index, id)->start_ns;
+}
+
 int log_view_compare_rows(const struct log_view *v, uint32_t a, uint32_t b)
 {
     const struct row_data *left = index_row(v->index, a);

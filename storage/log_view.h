@@ -50,6 +50,8 @@ bool log_view_mark_damaged(const struct log_view *v, uint32_t id);
 bool log_view_is_damaged(const struct log_view *v, uint32_t id);
 /* Whether a row of this set replaces that row (or link) of another part. */
 bool log_view_hides(const struct log_view *v, uint32_t part, uint32_t id, bool link);
+int64_t log_view_row_start(const struct log_view *v, uint32_t id);
+int64_t log_view_link_start(const struct log_view *v, uint32_t id);
 /* Whether any row of [first, end) of that part is replaced. */
 bool log_view_hides_any(const struct log_view *v, uint32_t part, uint32_t first, uint32_t end);
 /* <0, 0, >0: the order of rows in segments. */

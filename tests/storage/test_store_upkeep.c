@@ -231,6 +231,41 @@ Test(store_upkeep, late_rows_go_to_their_day_and_wrong_clocks_share_one_file)
     store_rig_close(&r);
 }
 
+/* Rows and links of many days, in no order: each goes to its day, once. */
+Test(store_upkeep, an_import_of_many_days_is_a_segment_a_day)
+{
+    struct store_rig r = store_rig_open();
+    unsigned n = 0;
+    clock_set_wall(20100 * DAY_NS);
+    r.options.durability = DURABILITY_NONE;
+    store_rig_reopen(&r);
+    for (unsigned k = 0; k < 70; k++) {
+        for (unsigned i = 0; i < 9; i++, n++) {
+            int64_t day = 20000 + (i * 4 + k) % 9;
+            store_rig_append_of_day(&r, (struct rig_chunk){n, day, 20100, 90});
+            int64_t start_ns = day * DAY_NS + n;
+            store_rig_append_link(&r, store_rig_link(n, start_ns, start_ns + 5));
+        }
+    }
+    store_rig_append_of_day(&r,
+                            (struct rig_chunk){n, 100, 20100, 90}); /* and one that is far off */
+    store_rig_append_link(&r, store_rig_link(n, 100 * DAY_NS, 101 * DAY_NS));
+    store_rig_one_piece(&r);
+    for (int round = 0; round < 2; round++) {
+        cr_assert_eq(store_rig_stats(&r).segment_count, 10);
+        cr_assert_eq(store_rig_stats(&r).rows, 631);
+        cr_assert_eq(store_rig_count_links(&r), 631);
+        struct snapshot *snap = snapshot_acquire(r.store, NULL);
+        for (unsigned i = 0; i <= n; i++) {
+            row_id row;
+            cr_assert_eq(snapshot_find_chunk(snap, 2, small_id(i % 4), small_id(i), &row), ERR_OK);
+        }
+        snapshot_release(snap);
+        store_rig_reopen(&r);
+    }
+    store_rig_close(&r);
+}
+
 Test(store_upkeep, segments_go_when_all_their_rows_are_past_their_time)
 {
     struct store_rig r = store_rig_open();
