@@ -1,7 +1,6 @@
 #include "base/err.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,16 +24,20 @@ static void mark_cut(struct errinfo *info, int wanted)
         info->text[0] = '\0';
 }
 
-enum err err_set(struct errinfo *info, enum err code, const char *format, ...)
+enum err err_set_args(struct errinfo *info, enum err code, const char *format, va_list args)
 {
     assert(code != ERR_OK);
-    if (info == NULL)
-        return code;
+    if (info != NULL)
+        mark_cut(info, vsnprintf(info->text, sizeof(info->text), format, args));
+    return code;
+}
+
+enum err err_set(struct errinfo *info, enum err code, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    int wanted = vsnprintf(info->text, sizeof(info->text), format, args);
+    code = err_set_args(info, code, format, args);
     va_end(args);
-    mark_cut(info, wanted);
     return code;
 }
 

@@ -6,6 +6,8 @@
 #ifndef HEARTH_BASE_ERR_H
 #define HEARTH_BASE_ERR_H
 
+#include <stdarg.h>
+
 #define MUST_CHECK            __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, arg) __attribute__((format(printf, fmt, arg)))
 
@@ -39,6 +41,9 @@ struct errinfo {
 const char *err_text(enum err code);
 /* Write the text, return `code`: `return err_set(info, ERR_CORRUPT, "page: ...")`. */
 enum err err_set(struct errinfo *info, enum err code, const char *format, ...) PRINTF_LIKE(3, 4);
+/* The same with the arguments of a caller that takes a format itself. */
+enum err err_set_args(struct errinfo *info, enum err code, const char *format, va_list args)
+    PRINTF_LIKE(3, 0);
 /* Put "prefix: " before what `info` says, return `code`. */
 enum err err_wrap(struct errinfo *info, enum err code, const char *prefix);
 
