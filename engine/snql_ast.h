@@ -121,4 +121,8 @@ struct snql_query {
     const struct snql_table_schema *schema; /* NULL for sub-queries; engine/snql_schema.h */
 };
 
+/* Whether two expressions mean the same: kinds, names, literals and everything below; where they
+ * stand and what they are called (alias) does not matter. O(nodes). */
+bool snql_expr_equal(const struct snql_expr *a, const struct snql_expr *b);
+
 #endif
