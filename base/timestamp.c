@@ -3,48 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/civil.h"
+
 #define NS_PER_SECOND INT64_C(1000000000)
-
-struct civil {
-    int64_t year;
-    unsigned month; /* 1..12 */
-    unsigned day;   /* 1..31 */
-};
-
-/* Days since 1970-01-01 of the proleptic Gregorian calendar; years count from March, so that the
- * leap day is the last one. */
-static int64_t days_from_civil(struct civil c)
-{
-    int64_t year = c.month <= 2 ? c.year - 1 : c.year;
-    int64_t era = (year >= 0 ? year : year - 399) / 400;
-    int64_t year_of_era = year - era * 400;
-    int64_t month = (c.month + 9) % 12;
-    int64_t day_of_year = (153 * month + 2) / 5 + c.day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + day_of_era - 719468;
-}
-
-static struct civil civil_from_days(int64_t days)
-{
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    int64_t day_of_era = days - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t month = (5 * day_of_year + 2) / 153;
-    struct civil c = {.day = (unsigned)(day_of_year - (153 * month + 2) / 5 + 1),
-                      .month = (unsigned)(month < 10 ? month + 3 : month - 9)};
-    c.year = year_of_era + era * 400 + (c.month <= 2);
-    return c;
-}
-
-static unsigned days_in_month(int64_t year, unsigned month)
-{
-    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return days[month - 1] + (month == 2 && leap);
-}
 
 /* Exactly `count` digits. */
 static unsigned read_digits(struct reader *r, unsigned count)
@@ -143,11 +104,11 @@ bool timestamp_parse_rfc3339(struct bytes text, int64_t *ret_ns)
     int64_t offset = read_offset(&r);
 
     if (r.failed || reader_left(&r) != 0 || date.month < 1 || date.month > 12 || date.day < 1 ||
-        date.day > days_in_month(date.year, date.month) || hour > 23 || minute > 59 ||
+        date.day > civil_days_in_month(date.year, date.month) || hour > 23 || minute > 59 ||
         second > 60) /* 60: a leap second is the first of the next minute */
         return false;
-    int64_t seconds = days_from_civil(date) * 86400 + INT64_C(3600) * hour + INT64_C(60) * minute +
-                      second - offset;
+    int64_t seconds =
+        civil_to_days(date) * 86400 + INT64_C(3600) * hour + INT64_C(60) * minute + second - offset;
     return to_ns(seconds, fraction_ns, ret_ns);
 }
 

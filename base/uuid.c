@@ -62,6 +62,22 @@ void uuid_print(struct uuid id, char text[UUID_TEXT_SIZE + 1])
     text[UUID_TEXT_SIZE] = '\0';
 }
 
+void uuid_print_hyphens(struct uuid id, char text[UUID_HYPHENS_SIZE + 1])
+{
+    static const uint8_t groups[] = {8, 4, 4, 4, 12};
+    char digits[UUID_TEXT_SIZE + 1];
+    const char *from = digits;
+    uuid_print(id, digits);
+    for (size_t i = 0; i < sizeof(groups); i++) {
+        if (i > 0)
+            *text++ = '-';
+        memcpy(text, from, groups[i]);
+        text += groups[i];
+        from += groups[i];
+    }
+    *text = '\0';
+}
+
 int uuid_compare(struct uuid a, struct uuid b)
 {
     return memcmp(a.byte, b.byte, sizeof(a.byte));

@@ -16,6 +16,9 @@ bool uuid_parse(struct bytes text, struct uuid *ret);
 bool uuid_parse_lenient(struct bytes text, struct uuid *ret);
 /* 32 lower-case digits and a terminator. */
 void uuid_print(struct uuid id, char text[UUID_TEXT_SIZE + 1]);
+/* 36 with dashes and a terminator. */
+#define UUID_HYPHENS_SIZE 36
+void uuid_print_hyphens(struct uuid id, char text[UUID_HYPHENS_SIZE + 1]);
 int uuid_compare(struct uuid a, struct uuid b);
 bool uuid_is_nil(struct uuid id);
 bool uuid_equal(struct uuid a, struct uuid b);
