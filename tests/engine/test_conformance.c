@@ -11,6 +11,7 @@
 #include "engine/document.h"
 #include "engine/export.h"
 #include "engine/frame_rest.h"
+#include "engine/function_rows.h"
 #include "engine/identity.h"
 #include "engine/profile_decode.h"
 #include "tests/support/file.h"
@@ -386,6 +387,60 @@ static void run_call_tree(struct test_case *c)
     decoded_destroy(d);
 }
 
+/* ---- functions ---- */
+
+static void put_numbers(struct json_writer *w, const char *key, const uint64_t *v, size_t count)
+{
+    json_key(w, key);
+    json_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        json_u64(w, v[i]);
+    json_end_array(w);
+}
+
+static void run_functions(struct test_case *c)
+{
+    bool is_chunk = strcmp(text_of(c->input, "document_kind"), "chunk") == 0;
+    bool app_only = yyjson_get_bool(yyjson_obj_get(c->input, "only_app"));
+    yyjson_val *limit = yyjson_obj_get(c->input, "limit");
+    struct decoded *d = decode_document(c, is_chunk ? PROFILE_CHUNK : PROFILE_TRANSACTION);
+    struct function_row *rows;
+    size_t count;
+    struct errinfo info = {0};
+    cr_assert_eq(function_rows_make(decoded_profile(d), app_only, &c->arena, &rows, &count, &info),
+                 ERR_OK, "%s: %s", c->name, info.text);
+    if (limit != NULL && count > yyjson_get_uint(limit))
+        count = yyjson_get_uint(limit);
+    json_begin_object(&c->json);
+    json_key(&c->json, "functions");
+    json_begin_array(&c->json);
+    for (size_t i = 0; i < count; i++) {
+        json_begin_object(&c->json);
+        json_key(&c->json, "fingerprint");
+        json_u64(&c->json, rows[i].fingerprint);
+        json_key(&c->json, "function");
+        json_string(&c->json, rows[i].name);
+        json_key(&c->json, "package");
+        json_string(&c->json, rows[i].package);
+        json_key(&c->json, "in_app");
+        json_bool(&c->json, rows[i].in_app);
+        put_numbers(&c->json, "durations_ns", rows[i].durations_ns, rows[i].call_count);
+        put_numbers(&c->json, "self_times_ns", rows[i].self_ns, rows[i].call_count);
+        json_key(&c->json, "sum_duration_ns");
+        json_u64(&c->json, rows[i].sum_duration_ns);
+        json_key(&c->json, "sum_self_time_ns");
+        json_u64(&c->json, rows[i].sum_self_ns);
+        json_key(&c->json, "sample_count");
+        json_u64(&c->json, rows[i].sample_count);
+        json_key(&c->json, "thread_id");
+        json_string(&c->json, rows[i].thread_id);
+        json_end_object(&c->json);
+    }
+    json_end_array(&c->json);
+    json_end_object(&c->json);
+    decoded_destroy(d);
+}
+
 /* ---- exports ---- */
 
 static void export_document(struct test_case *c, const struct export_options *options,
@@ -700,6 +755,12 @@ Test(conformance, documents)
 Test(conformance, call_trees)
 {
     static const struct kind kinds[] = {{"calltree", run_call_tree, 32}, {0}};
+    run_kinds(kinds);
+}
+
+Test(conformance, functions)
+{
+    static const struct kind kinds[] = {{"functions", run_functions, 14}, {0}};
     run_kinds(kinds);
 }
 
