@@ -158,6 +158,19 @@
 #define BACKUP_TRIES_MAX \
     100 /* to see a folder in one state: files are exchanged every few seconds, a try takes less */
 
+/* ---- SnQL ---- */
+#define SNQL_TEXT_MAX KIB(128) /* bytes of a query: Snuba's max_query_size */
+#define SNQL_DEPTH_MAX \
+    256 /* of nested expressions: recursion is this deep; people write below ten */
+#define SNQL_NODE_MAX      200000 /* after aliases are replaced; a text of 128 KiB has at most 65,536 */
+#define SNQL_LIMIT_MAX     10000 /* rows of an answer, as in Snuba */
+#define SNQL_LIMIT_DEFAULT 1000
+#define SNQL_BOX_MAX       4096 /* ranges that a condition is cut into; Sentry sends up to 250 */
+#define SNQL_BATCH_ROWS    ((size_t)8192) /* rows at a time: a column of them fits in the cache */
+
+#define SNQL_BODY_MAX      MIB(2) /* of a request: a query of 128 KiB, every byte of it escaped */
+#define SNQL_TIME_MS       25000  /* of a query: who asks gives up after 30 s */
+
 /* ---- the client commands ---- */
 #define CLIENT_FIELD_COUNT_MAX   64 /* of an answer or a recorded request; real ones have below 30 */
 #define CLIENT_HEAD_MAX          KIB(32)        /* as HEADER_SIZE_MAX */

@@ -12,6 +12,7 @@ target_compile_definitions(hearth_plain PRIVATE HEARTH_VERSION="${PROJECT_VERSIO
 target_compile_options(hearth_plain PRIVATE -O2 -fno-sanitize=all)
 target_link_options(hearth_plain PRIVATE -fno-sanitize=all)
 target_link_libraries(hearth_plain PRIVATE dep::xxhash dep::lz4 dep::roaring dep::deflate dep::zlib
-  dep::brotlidec dep::zstd dep::md dep::protobuf-c dep::uv dep::llhttp m)
+  dep::brotlidec dep::zstd dep::md dep::protobuf-c dep::pcre2 dep::utf8proc dep::uv
+  dep::llhttp m)
 # the linter reads each file once, as it is with its assertions
 set_target_properties(hearth_plain PROPERTIES EXPORT_COMPILE_COMMANDS OFF)

@@ -4,7 +4,8 @@
  * to the groups they belong to, finish gives one value a group. Combinators (-If, -Merge, -MergeIf,
  * -Array, -OrNull, -OrDefault) are part of the name. NULL arguments are skipped.
  *
- * Owns:    states live in the arena given to create (so they count against its account).
+ * Owns:    states live in the arena given to create (so they count against its account), and copies
+ *          of texts that they keep: arguments are gone after add.
  * Threads: one at a time.
  * Errors:  42, 43, 12 and 46 when binding; ERR_BUSY, ERR_LIMIT, ERR_NOMEM from memory.
  */
@@ -37,7 +38,8 @@ enum err snql_states_create(const struct snql_aggregate *a, struct arena *arena,
 enum err snql_states_add(struct snql_states *s, const struct snql_column *arguments, size_t rows,
                          const uint32_t *groups, uint32_t group_count,
                          struct snql_error *error) MUST_CHECK;
-/* Another's groups into these: its group i is group map[i] here (for TOTALS, and for threads). */
+/* Another's groups into these: its group i is group map[i] here, or none (UINT32_MAX). For TOTALS, and
+ * for threads. */
 enum err snql_states_merge(struct snql_states *s, const struct snql_states *from,
                            const uint32_t *map, uint32_t group_count) MUST_CHECK;
 /* One value for each of `group_count` groups, also those that got no row. */

@@ -49,6 +49,8 @@ struct snql_expr {
     enum snql_expr_kind kind;
     uint32_t offset; /* where its source text begins */
     uint32_t length; /* and how long it is, without its alias */
+    uint32_t depth;  /* 1: nothing below it */
+    uint32_t size;   /* nodes, those that it shares with others once for each time */
     bool has_alias;
     struct bytes alias;
 

@@ -69,6 +69,17 @@ uint64_t snql_column_hash(const struct snql_column *c, size_t row, uint64_t seed
 /* Rows `rows[0..count)` of a column, in that order, as a new full column (a constant stays one). */
 enum err snql_column_gather(const struct snql_column *c, const uint32_t *rows, size_t count,
                             struct arena *arena, struct snql_column *ret) MUST_CHECK;
+/* One row: NULL when the type may be that, else 0, "", nil, an empty array. */
+enum err snql_column_default(struct snql_type type, struct arena *arena,
+                             struct snql_column *ret) MUST_CHECK;
+/* No rows. */
+enum err snql_column_empty(struct snql_type type, struct arena *arena,
+                           struct snql_column *ret) MUST_CHECK;
+/* A constant as a column with its value in every row; any other as it is. */
+enum err snql_column_spread(const struct snql_column *c, size_t rows, struct arena *arena,
+                            struct snql_column *ret) MUST_CHECK;
+/* Bytes of one value in the arrays; 0: there is no array. */
+size_t snql_column_width(struct snql_type t);
 /* All rows of several columns of one type, one behind another. */
 enum err snql_column_concat(const struct snql_column *const *columns, size_t count,
                             struct arena *arena, struct snql_column *ret) MUST_CHECK;

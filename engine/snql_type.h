@@ -88,7 +88,9 @@ bool snql_type_is_integer(struct snql_type t); /* Bool too */
 bool snql_type_is_signed(struct snql_type t);  /* IntN */
 bool snql_type_is_number(struct snql_type t);  /* integers, floats, decimal */
 bool snql_type_is_time(struct snql_type t);    /* Date, DateTime, DateTime64 */
-unsigned snql_type_bits(struct snql_type t);   /* of an integer */
+bool snql_type_is_float(struct snql_type t);
+unsigned snql_type_bits(struct snql_type t); /* of an integer */
+struct snql_type snql_type_of_integer(unsigned bits, bool is_signed);
 /* Without LowCardinality; without Nullable too. */
 struct snql_type snql_type_plain(struct snql_type t);
 struct snql_type snql_type_bare(struct snql_type t);

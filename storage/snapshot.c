@@ -133,6 +133,7 @@ enum err snapshot_row(const struct snapshot *snap, row_id id, struct row *ret)
                         .start_ns = r.start_ns,
                         .end_ns = r.end_ns,
                         .received_ns = r.received_ns,
+                        .retention_days = r.retention_days,
                         .sample_count = r.sample_count,
                         .thread_count = r.thread_count,
                         .platform = r.text[TEXT_PLATFORM],

@@ -148,6 +148,7 @@ struct row {
     int64_t start_ns;        /* smallest sample time */
     int64_t end_ns;          /* largest sample time */
     int64_t received_ns;
+    uint32_t retention_days;
     uint32_t sample_count;
     uint32_t thread_count; /* with samples */
     struct bytes platform;
