@@ -37,6 +37,13 @@ void handle_raw_chunk(struct handler_context *c, const struct http_request *q,
 void handle_raw_profile(struct handler_context *c, const struct http_request *q,
                         struct http_response *r);
 
+/* query_handler.c: /{dataset}/snql, /query */
+void handle_dataset_query(struct handler_context *c, const struct http_request *q,
+                          struct http_response *r);
+void handle_query(struct handler_context *c, const struct http_request *q, struct http_response *r);
+void handle_health_envoy(struct handler_context *c, const struct http_request *q,
+                         struct http_response *r);
+
 /* health_handler.c */
 void handle_health(struct handler_context *c, const struct http_request *q,
                    struct http_response *r);

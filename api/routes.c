@@ -14,6 +14,10 @@
     {                                                                          \
         name, pattern, ROUTE_GET, FAMILY_VROOM, handler, NULL, 0, false, false \
     }
+#define SNUBA(name, pattern, handler)                                                       \
+    {                                                                                       \
+        name, pattern, ROUTE_POST, FAMILY_SNUBA, handler, NULL, SNQL_BODY_MAX, false, false \
+    }
 /* Answered on the loop, whatever the memory is doing. */
 #define VITAL(name, pattern, handler, on_loop)                                \
     {                                                                         \
@@ -43,6 +47,9 @@ static const struct route routes[] = {
     VROOM("raw_profile",
           "/organizations/{organization}/projects/{project}/raw_profiles/{profile_id}",
           handle_raw_profile),
+    SNUBA("snql", "/{dataset}/snql", handle_dataset_query),
+    SNUBA("query", "/query", handle_query),
+    VITAL("health_envoy", "/health_envoy", handle_health_envoy, true),
     OWN("page", "/", handle_web),
     OWN("assets", "/assets/*", handle_web),
 };
