@@ -72,12 +72,21 @@ static void describe_box(struct buffer *out, const struct snql_box *b)
     describe_bounds(out, "end_us", b->end);
 }
 
+static bool is_everything(const struct snql_box *b)
+{
+    return b->projects.values == NULL && b->profilers.values == NULL && b->ids.values == NULL &&
+           b->start.min == INT64_MIN && b->start.max == INT64_MAX && b->end.min == INT64_MIN &&
+           b->end.max == INT64_MAX;
+}
+
 static void describe(struct buffer *out, const struct snql_query *q, const struct snql_plan *plan,
                      const struct snql_result *result)
 {
     buffer_printf(out, "read %.*s: %zu %s;", (int)q->source.len, (const char *)q->source.data,
                   plan->count, plan->count == 1 ? "range" : "ranges");
-    if (plan->count > 0)
+    if (plan->count > 0 && is_everything(&plan->boxes[0]))
+        buffer_put(out, BYTES(" all of it"));
+    else if (plan->count > 0)
         describe_box(out, &plan->boxes[0]);
     if (plan->count > 1)
         buffer_printf(out, " and %zu more", plan->count - 1);

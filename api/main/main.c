@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
     {"serve", cmd_serve, "take profiles from SDKs, keep them, answer for them"},
     {"import", cmd_import, "send recorded envelopes and profile documents"},
+    {"query", cmd_query, "SnQL, or the chunks of a range, as a table, JSON or CSV"},
     {"top", cmd_top, "the hottest functions of a range, as a table"},
     {"flamegraph", cmd_flamegraph, "a range's flame graph: folded, speedscope, pprof or JSON"},
     {"compact", cmd_compact, "seal and merge a folder that no server holds"},

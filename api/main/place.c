@@ -52,7 +52,10 @@ static enum err refusal(int status, struct bytes body, struct errinfo *info)
     char words[160] = "";
     buffer_init(&scratch, KIB(64), NULL);
     json_reader_init(&r, body, &scratch, NULL);
-    struct bytes detail = json_find(json_skip(&r), "detail");
+    struct bytes whole = json_skip(&r);
+    struct bytes detail = json_find(whole, "detail"); /* problem+json, or the query API's form */
+    if (detail.data == NULL && json_find(whole, "error").data != NULL)
+        detail = json_find(json_find(whole, "error"), "message");
     json_reader_init(&r, detail, &scratch, NULL);
     struct bytes text = json_read_string(&r);
     if (r.failed != ERR_OK || text.len == 0)
@@ -72,10 +75,10 @@ static enum err ask_server(struct place *p, const struct place_question *q, stru
     buffer_init(&target, KIB(64), NULL);
     http_client_answer_init(&answer,
                             CLIENT_REFUSAL_MAX); /* refusals only: good answers go to on_body */
-    buffer_printf(&target, "/api/v1/");
+    buffer_printf(&target, q->body.data != NULL ? "/profiles/" : "/api/v1/");
     if (q->project_id > 0)
         buffer_printf(&target, "projects/%llu/", (unsigned long long)q->project_id);
-    buffer_put(&target, bytes_of_text(q->route));
+    buffer_put(&target, bytes_of_text(q->body.data != NULL ? "snql" : q->route));
     for (size_t i = 0; i < q->param_count; i++) {
         buffer_put_u8(&target, i == 0 ? '?' : '&');
         buffer_put(&target, q->params[i].name);
@@ -86,8 +89,11 @@ static enum err ask_server(struct place *p, const struct place_question *q, stru
     if (rc != ERR_OK) {
         (void)err_set(info, rc, "the question is too long");
     } else {
-        struct http_client_request request = {
-            .target = buffer_bytes(&target), .on_body = q->on_body, .self = q->self};
+        struct http_client_request request = {.method = q->body.data != NULL ? "POST" : NULL,
+                                              .target = buffer_bytes(&target),
+                                              .body = q->body,
+                                              .on_body = q->on_body,
+                                              .self = q->self};
         rc = http_client_send(p->client, &request, &answer, info);
         if (rc == ERR_IO && p->is_default)
             rc = err_wrap(info, rc, "the default server (--url or HEARTH_URL names another)");
@@ -106,6 +112,7 @@ static handler_fn find_handler(const char *route)
         handler_fn handler;
     } handlers[] = {{"flamegraph", handle_flamegraph},
                     {"functions", handle_functions},
+                    {"query", handle_dataset_query},
                     {"projects", handle_projects}};
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
         if (strcmp(route, handlers[i].route) == 0)
@@ -151,7 +158,10 @@ static enum err ask_folder(struct place *p, const struct place_question *q, stru
     struct http_request request = {.method = HTTP_METHOD_GET,
                                    .params = q->params,
                                    .param_count = q->param_count,
-                                   .path_param = {{(const uint8_t *)project, (size_t)len}}};
+                                   .path_param = {{(const uint8_t *)project, (size_t)len}},
+                                   .body = q->body};
+    if (q->body.data != NULL)
+        request.path_param[0] = BYTES("profiles");
     find_handler(q->route)(&context, &request, &response);
     enum err rc;
     if (response.status < 200 || response.status > 299)

@@ -31,9 +31,11 @@ enum err place_open(const struct place_options *options, struct place *ret,
                     struct errinfo *info) MUST_CHECK;
 void place_close(struct place *p); /* a zeroed place is fine */
 
-/* A question of the own API: "flamegraph" or "functions" of a project, or "projects". */
+/* A question of the own API: "flamegraph" or "functions" of a project, or "projects"; or one that has
+ * a body: "query", SnQL as the query API takes it. */
 struct place_question {
     const char *route;
+    struct bytes body; /* of "query": its JSON */
     uint64_t project_id; /* 0: the question is about all of them */
     const struct http_field *params;
     size_t param_count;
@@ -42,7 +44,7 @@ struct place_question {
     void *self;
 };
 
-/* A refusal (problem+json) becomes ERR_MALFORMED with its words. */
+/* A refusal becomes ERR_MALFORMED with its words. */
 enum err place_ask(struct place *p, const struct place_question *q,
                    struct errinfo *info) MUST_CHECK;
 

@@ -155,6 +155,36 @@ def refusals(hearth, source):
     check(set(whole["profile"]) == {"bytes", "blocks", "rows", "elapsed", "progress_bytes"}, str(whole["profile"]))
 
 
+def command(program, *args, status=0, text=None):
+    done = subprocess.run([program, "query", *args], input=text, capture_output=True, text=True)
+    check(done.returncode == status, "%s: %d %s" % (args, done.returncode, done.stderr))
+    return done.stdout, done.stderr
+
+
+def from_a_terminal(program, where):
+    """hearth query prints what the API answers, of a server and of a folder."""
+    query = "MATCH STORAGE(profile_chunks) SELECT project_id, profiler_id, count() AS c, avg(0 / 0) AS n BY project_id, " \
+            "profiler_id ORDER BY project_id ASC, profiler_id ASC LIMIT 7"
+    lines = [json.loads(line) for line in command(program, *where, "--format", "jsonl", query)[0].splitlines()]
+    check(len(lines) == 7 and list(lines[0]) == ["project_id", "profiler_id", "c", "n"] and lines[0]["n"] == "NaN", str(lines))
+    csv = command(program, *where, "--format", "csv", "-", text=query)[0].splitlines()
+    check(csv[0] == "project_id,profiler_id,c,n" and
+          csv[1] == "%d,%s,%d,NaN" % (lines[0]["project_id"], lines[0]["profiler_id"], lines[0]["c"]), str(csv))
+    table, said = command(program, *where, "--explain", query)
+    check(len(table.splitlines()) == 8 and "all of it" in said and "7 rows" in said, table + said)
+    one = command(program, *where, "--format", "jsonl", "--project", str(lines[0]["project_id"]), "--profiler", lines[0]["profiler_id"])[0]
+    chunks = [json.loads(line) for line in one.splitlines()]
+    check(len(chunks) == lines[0]["c"], str(chunks))
+    first = str(micro(chunks[0]["start_timestamp"]))
+    first = first[:-6] + "." + first[-6:]
+    few = command(program, *where, "--format", "jsonl", "--project", str(lines[0]["project_id"]), "--profiler", lines[0]["profiler_id"],
+                  "--end", first)[0]
+    check(len(few.splitlines()) == 0, few)
+    check("unknown column 'nope'" in command(program, *where, "MATCH STORAGE(profiles) SELECT nope", status=1)[1], "refusal")
+    check("--profiler" in command(program, *where, status=1)[1], "nothing asked")
+    command(program, *where, "--format", "xml", query, status=2)
+
+
 def main():
     program, source = arguments()
     data = tempfile.mkdtemp(prefix="hearth-snql-")
@@ -163,8 +193,10 @@ def main():
     done = subprocess.run([program, "import", "--url", hearth.url, recordings], capture_output=True, text=True)
     check(done.returncode == 0, done.stderr)
     refusals(hearth, source)
+    from_a_terminal(program, ("--url", hearth.url))
     before = compare_all(hearth)
     hearth.stop()
+    from_a_terminal(program, ("--data", data))
     done = subprocess.run([program, "compact", "--data", data], capture_output=True, text=True)
     check(done.returncode == 0, done.stderr)
     hearth = Hearth(program, data)
