@@ -28,6 +28,12 @@ void *arena_array(struct arena *a, size_t count, size_t size, size_t align) MUST
 /* A copy that lives as long as the arena; data is NULL on failure (never for a success). */
 struct bytes arena_copy(struct arena *a, struct bytes b) MUST_CHECK;
 
+/* Why a take gave NULL: never ERR_OK. */
+static inline enum err arena_error(const struct arena *a)
+{
+    return a->failed == ERR_OK ? ERR_NOMEM : a->failed;
+}
+
 #define ARENA_NEW(arena, type) ((type *)arena_take((arena), sizeof(type), _Alignof(type)))
 #define ARENA_ARRAY(arena, count, type) \
     ((type *)arena_array((arena), (count), sizeof(type), _Alignof(type)))

@@ -145,7 +145,7 @@ static enum err sum_function(const struct walk *w, const struct call *calls, siz
     uint64_t *selves = ARENA_ARRAY(arena, count, uint64_t);
     uint64_t longest = 0;
     if (durations == NULL || selves == NULL)
-        return arena->failed;
+        return arena_error(arena);
     *ret = (struct function_row){.fingerprint = calls[0].fingerprint,
                                  .name = text_of(w, first->frame->function),
                                  .package = frame_module_or_package(w->p, first->frame),
@@ -175,7 +175,7 @@ static enum err sum_functions(const struct walk *w, struct arena *arena, struct 
     struct function_row *rows = ARENA_ARRAY(arena, w->call_count + 1, struct function_row);
     size_t count = 0;
     if (rows == NULL)
-        return arena->failed;
+        return arena_error(arena);
     TRY(sort_array(arena->account, w->calls, w->call_count, sizeof(*w->calls), compare_calls,
                    NULL));
     for (size_t from = 0, end; from < w->call_count; from = end) {
@@ -204,7 +204,7 @@ enum err function_rows_make(const struct profile *p, bool app_only, struct arena
     w.calls = ARENA_ARRAY(arena, tree.node_count + 1, struct call);
     uint32_t *stack = ARENA_ARRAY(arena, tree.node_count + 1, uint32_t);
     if (w.below == NULL || w.calls == NULL || stack == NULL)
-        return arena->failed;
+        return arena_error(arena);
     memset(w.below, 0, (tree.node_count + 1) * sizeof(*w.below));
     for (uint32_t t = 0; t < tree.thread_count; t++)
         walk_thread(&w, t, stack);

@@ -41,7 +41,7 @@ static enum err inner_next(void *self, struct arena *arena, struct snql_column *
     *ret_rows = rows;
     uint32_t *numbers = ARENA_ARRAY(arena, rows + 1, uint32_t);
     if (numbers == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < rows; i++)
         numbers[i] = (uint32_t)(in->at + i);
     for (size_t i = 0; i < in->result.column_count; i++)
@@ -98,15 +98,15 @@ static void describe(struct buffer *out, const struct snql_query *q, const struc
 
 /* ---- running ---- */
 
-static enum err run(struct runner *r, struct snql_query *q,
-                    struct snql_result *ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err run(struct runner *r, struct snql_query *q, struct snql_result *ret)
 {
     struct snql_relation relation;
     struct snql_plan plan;
     if (q->source_kind == SNQL_SUBQUERY) {
         struct inner *in = ARENA_NEW(r->arena, struct inner);
         if (in == NULL)
-            return r->arena->failed;
+            return arena_error(r->arena);
         TRY(run(r, q->inner, &in->result));
         buffer_put(&r->plan, BYTES("\n"));
         relation = (struct snql_relation){.self = in,
@@ -136,7 +136,7 @@ static enum err run_text(struct runner *r, struct snql_answer *ret)
     TRY(run(r, q, &ret->result));
     TRY(r->plan.failed);
     ret->plan = arena_copy(r->arena, buffer_bytes(&r->plan));
-    return ret->plan.data == NULL ? r->arena->failed : ERR_OK;
+    return ret->plan.data == NULL ? arena_error(r->arena) : ERR_OK;
 }
 
 enum err snql_run(const struct snql_request *request, const struct snql_catalog *catalog,

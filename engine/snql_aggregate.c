@@ -158,7 +158,7 @@ static enum err read_levels(struct snql_aggregate *a, const struct snql_column *
     a->level_count = count == 0 ? 1 : count;
     a->levels = ARENA_ARRAY(arena, a->level_count, double);
     if (a->levels == NULL)
-        return arena->failed;
+        return arena_error(arena);
     a->levels[0] = 0.5;
     for (size_t i = 0; i < count; i++) {
         if (!snql_type_is_number(parameters[i].type))
@@ -218,7 +218,7 @@ static enum err array_type(struct snql_type element, struct arena *arena, struct
 {
     struct snql_type *kept = ARENA_NEW(arena, struct snql_type);
     if (kept == NULL)
-        return arena->failed;
+        return arena_error(arena);
     *kept = element;
     *ret = (struct snql_type){.kind = SNQL_TYPE_ARRAY, .count = 1, .elements = kept};
     return ERR_OK;
@@ -354,7 +354,7 @@ enum err snql_aggregate_bind(struct bytes name, const struct snql_column *parame
     (void)has_parameters;
     struct snql_aggregate *a = ARENA_NEW(arena, struct snql_aggregate);
     if (a == NULL)
-        return arena->failed;
+        return arena_error(arena);
     *a = (struct snql_aggregate){.name = name, .count = argument_count};
     if (!parse_name(name, &a->parsed))
         return snql_refuse_code(error, SNQL_CODE_UNKNOWN_FUNCTION, "unknown function %.*s",
@@ -376,7 +376,7 @@ enum err snql_aggregate_bind(struct bytes name, const struct snql_column *parame
         return bind_merge(a, arguments[0], arena, error);
     struct snql_type *elements = ARENA_ARRAY(arena, a->count + 1, struct snql_type);
     if (elements == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < a->count; i++) {
         if (a->parsed.is_array && arguments[i].kind != SNQL_TYPE_ARRAY)
             return refuse(a, SNQL_CODE_ILLEGAL_ARGUMENT, "it takes arrays", error);
@@ -460,7 +460,7 @@ enum err snql_states_create(const struct snql_aggregate *a, struct arena *arena,
 {
     struct snql_states *s = ARENA_NEW(arena, struct snql_states);
     if (s == NULL)
-        return arena->failed;
+        return arena_error(arena);
     *s = (struct snql_states){.a = a, .arena = arena};
     s->seed[0] = hash_seed();
     s->seed[1] = hash_u64(s->seed[0] + 1);
@@ -506,11 +506,11 @@ static enum err reserve_groups(struct snql_states *s, uint32_t count)
             room = room > UINT32_MAX / 2 ? UINT32_MAX : room * 2;
         s->numbers = grown(s->arena, s->numbers, s->group_count, room, sizeof(*s->numbers));
         if (s->numbers == NULL)
-            return s->arena->failed;
+            return arena_error(s->arena);
         if (keeps_best(s->a->kind)) {
             s->best = grown(s->arena, s->best, s->group_count, room, sizeof(*s->best));
             if (s->best == NULL)
-                return s->arena->failed;
+                return arena_error(s->arena);
         }
         s->group_room = room;
     }
@@ -531,7 +531,7 @@ static enum err reserve_samples(struct snql_states *s, size_t more)
         room *= 2;
     s->samples = grown(s->arena, s->samples, s->sample_count, room, sizeof(*s->samples));
     s->sample_room = room;
-    return s->samples == NULL ? s->arena->failed : ERR_OK;
+    return s->samples == NULL ? arena_error(s->arena) : ERR_OK;
 }
 
 static enum err reserve_slots(struct snql_states *s)
@@ -541,7 +541,7 @@ static enum err reserve_slots(struct snql_states *s)
     size_t count = s->slot_count == 0 ? 64 : s->slot_count * 2;
     s->slots = ARENA_ARRAY(s->arena, count, uint32_t);
     if (s->slots == NULL)
-        return s->arena->failed;
+        return arena_error(s->arena);
     memset(s->slots, 0, count * sizeof(*s->slots));
     s->slot_count = count;
     for (size_t i = 0; i < s->member_count; i++) {
@@ -577,7 +577,7 @@ static enum err add_member(struct snql_states *s, uint32_t group, uint64_t lo, u
         size_t room = s->member_room == 0 ? 64 : s->member_room * 2;
         s->members = grown(s->arena, s->members, s->member_count, room, sizeof(*s->members));
         if (s->members == NULL)
-            return s->arena->failed;
+            return arena_error(s->arena);
         s->member_room = room;
     }
     *ret = &s->members[s->member_count++];
@@ -634,7 +634,7 @@ static enum err add_best(struct snql_states *s, struct arena *scratch, const str
     const struct snql_column *by = k == ARG_MIN || k == ARG_MAX ? &r->args[1] : &r->args[0];
     uint32_t *won = ARENA_ARRAY(scratch, r->count, uint32_t);
     if (won == NULL)
-        return scratch->failed;
+        return arena_error(scratch);
     uint32_t count = 0;
     for (size_t row = 0; row < r->count; row++) {
         struct best *b = &s->best[r->groups[row]];
@@ -663,7 +663,7 @@ static enum err add_members(struct snql_states *s, struct arena *scratch, const 
 {
     uint32_t *fresh = ARENA_ARRAY(scratch, r->count, uint32_t);
     if (fresh == NULL)
-        return scratch->failed;
+        return arena_error(scratch);
     size_t first = s->member_count;
     for (size_t row = 0; row < r->count; row++) {
         uint64_t lo = s->seed[0];
@@ -683,7 +683,7 @@ static enum err add_members(struct snql_states *s, struct arena *scratch, const 
         return ERR_OK;
     struct snql_column *values = ARENA_NEW(s->arena, struct snql_column);
     if (values == NULL)
-        return s->arena->failed;
+        return arena_error(s->arena);
     TRY(snql_column_keep(&r->args[0], fresh, s->member_count - first, s->arena, values));
     for (size_t i = first; i < s->member_count; i++)
         s->members[i].value = (struct value_ref){values, (uint32_t)(i - first)};
@@ -759,11 +759,11 @@ static enum err origin_column(struct snql_states *s, const struct snql_function_
     uint8_t *nulls = ARENA_ARRAY(s->arena, 2, uint8_t);
     if (c == NULL || parts == NULL || id == NULL || thread == NULL || times == NULL ||
         nulls == NULL)
-        return s->arena->failed;
+        return arena_error(s->arena);
     *id = o->profile_id;
     *thread = arena_copy(s->arena, o->thread_id);
     if (thread->data == NULL)
-        return s->arena->failed;
+        return arena_error(s->arena);
     times[0] = o->has_start ? o->start_us : 0;
     times[1] = o->has_end ? o->end_us : 0;
     nulls[0] = !o->has_start;
@@ -859,7 +859,7 @@ static enum err pick(size_t arg_count, struct arena *scratch, const uint32_t *pi
     struct snql_column *args = ARENA_ARRAY(scratch, arg_count + 1, struct snql_column);
     uint32_t *groups = ARENA_ARRAY(scratch, count + 1, uint32_t);
     if (args == NULL || groups == NULL)
-        return scratch->failed;
+        return arena_error(scratch);
     for (size_t i = 0; i < arg_count; i++)
         TRY(snql_column_gather(&r->args[i], picked, count, scratch, &args[i]));
     for (size_t i = 0; i < count; i++)
@@ -880,7 +880,7 @@ static enum err choose_rows(const struct snql_states *s, const struct snql_colum
         return ERR_OK;
     uint32_t *picked = ARENA_ARRAY(scratch, r->count + 1, uint32_t);
     if (picked == NULL)
-        return scratch->failed;
+        return arena_error(scratch);
     size_t count = 0;
     for (size_t row = 0; row < r->count; row++) {
         bool counts = condition == NULL || (!snql_is_null(condition, row) &&
@@ -907,7 +907,7 @@ static enum err spread_arrays(const struct snql_states *s, struct arena *scratch
     uint32_t *groups = ARENA_ARRAY(scratch, total + 1, uint32_t);
     struct snql_column *args = ARENA_ARRAY(scratch, s->a->count + 1, struct snql_column);
     if (elements == NULL || groups == NULL || args == NULL)
-        return scratch->failed;
+        return arena_error(scratch);
     for (size_t i = 0; i < s->a->count; i++) {
         size_t at = 0;
         for (size_t row = 0; row < r->count; row++) {
@@ -1089,7 +1089,7 @@ static enum err finish_quantiles(const struct snql_states *s, uint32_t group_cou
     uint32_t *ends = ARENA_ARRAY(arena, (size_t)group_count + 1, uint32_t);
     struct snql_column *element = ARENA_NEW(arena, struct snql_column);
     if (sorted == NULL || out == NULL || ends == NULL || element == NULL)
-        return arena->failed;
+        return arena_error(arena);
     TRY(sort_array(arena->account, sorted, s->sample_count, sizeof(*sorted), compare_samples,
                    NULL));
     bool list = s->a->kind == QUANTILES;
@@ -1124,7 +1124,7 @@ static enum err finish_best(const struct snql_states *s, uint32_t group_count, s
         ARENA_ARRAY(arena, (size_t)group_count + 1, const struct snql_column *);
     struct snql_column *rows = ARENA_ARRAY(arena, (size_t)group_count + 1, struct snql_column);
     if (parts == NULL || rows == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (uint32_t g = 0; g < group_count; g++) {
         struct value_ref v = g < s->group_count ? s->best[g].value : (struct value_ref){0};
         rows[g] = otherwise;
@@ -1173,7 +1173,7 @@ static enum err finish_lists(const struct snql_states *s, uint32_t group_count, 
     struct snql_column *rows = ARENA_ARRAY(arena, s->member_count + 1, struct snql_column);
     struct snql_column *element = ARENA_NEW(arena, struct snql_column);
     if (order == NULL || ends == NULL || parts == NULL || rows == NULL || element == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < s->member_count; i++)
         order[i] = (uint32_t)i;
     struct list_order o = {s};
@@ -1230,7 +1230,7 @@ static enum err finish_regression(const struct snql_states *s, uint32_t group_co
     double *k = ARENA_ARRAY(arena, (size_t)group_count + 1, double);
     double *b = ARENA_ARRAY(arena, (size_t)group_count + 1, double);
     if (parts == NULL || k == NULL || b == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (uint32_t g = 0; g < group_count; g++) {
         struct numbers n = g < s->group_count ? s->numbers[g] : (struct numbers){0};
         k[g] = n.m2_x == 0 ? (double)NAN : n.c / n.m2_x;
@@ -1247,7 +1247,7 @@ static enum err finish_numbers(const struct snql_states *s, uint32_t group_count
 {
     uint64_t *out = ARENA_ARRAY(arena, (size_t)group_count + 1, uint64_t);
     if (out == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (uint32_t g = 0; g < group_count; g++) {
         struct numbers n = g < s->group_count ? s->numbers[g] : (struct numbers){0};
         if (s->a->kind == COUNT)
@@ -1274,7 +1274,7 @@ static enum err mark_empty(const struct snql_states *s, uint32_t group_count, st
         return ERR_OK;
     uint8_t *nulls = ARENA_ARRAY(arena, (size_t)group_count + 1, uint8_t);
     if (nulls == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (uint32_t g = 0; g < group_count; g++)
         nulls[g] = g >= s->group_count || s->numbers[g].count == 0;
     ret->nulls = nulls;

@@ -77,7 +77,7 @@ static enum err eval_time_sum(const struct snql_call *c, const struct snql_colum
     bool minus = c->function->variant == MINUS;
     int64_t *out = SNQL_ROOM(frame, int64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     ret->i64 = out;
     if (snql_type_is_time(args[0].type) && snql_type_is_time(args[1].type)) {
         struct snql_type common = {.kind = SNQL_TYPE_DATETIME64, .precision = c->type.precision};
@@ -115,7 +115,7 @@ static enum err eval_sum(const struct snql_call *c, const struct snql_column *ar
         return eval_time_sum(c, args, frame, ret);
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     ret->u64 = out;
     if (snql_type_is_float(c->type)) {
         double *doubles = (double *)(void *)out;
@@ -148,7 +148,7 @@ static enum err eval_divide(const struct snql_call *c, const struct snql_column 
     (void)c;
     double *out = SNQL_ROOM(frame, double);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         double b = snql_as_double(&args[1], row);
         double a = snql_as_double(&args[0], row);
@@ -203,7 +203,7 @@ static enum err eval_int_div(const struct snql_call *c, const struct snql_column
     bool integers = snql_type_is_integer(args[0].type) && snql_type_is_integer(args[1].type);
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     ret->u64 = out;
     for (size_t row = 0; row < frame->rows; row++) {
         out[row] = 0;
@@ -270,7 +270,7 @@ static enum err eval_single(const struct snql_call *c, const struct snql_column 
     enum single f = (enum single)c->function->variant;
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     ret->u64 = out;
     for (size_t row = 0; row < frame->rows; row++) {
         if (snql_type_is_float(c->type)) {
@@ -291,7 +291,7 @@ static enum err eval_pow(const struct snql_call *c, const struct snql_column *ar
     (void)c;
     double *out = SNQL_ROOM(frame, double);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++)
         out[row] = pow(snql_as_double(&args[0], row), snql_as_double(&args[1], row));
     ret->f64 = out;
@@ -312,7 +312,7 @@ static enum err eval_kind(const struct snql_call *c, const struct snql_column *a
 {
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         double v = snql_as_double(&args[0], row);
         out[row] = c->function->variant == IS_NAN      ? isnan(v)
@@ -383,7 +383,7 @@ static enum err eval_round(const struct snql_call *c, const struct snql_column *
         unit *= 10;
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     ret->u64 = out;
     for (size_t row = 0; row < frame->rows; row++) {
         if (snql_type_is_integer(c->type)) {

@@ -29,7 +29,7 @@ static enum err array_of(struct snql_call *c, struct snql_type element, struct s
     struct snql_type *kept = ARENA_NEW(c->arena, struct snql_type);
     (void)error;
     if (kept == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     *kept = element;
     c->type = (struct snql_type){.kind = SNQL_TYPE_ARRAY, .count = 1, .elements = kept};
     return ERR_OK;
@@ -65,7 +65,7 @@ static enum err chosen_begin(struct chosen *k, size_t room, const struct snql_fr
     *k = (struct chosen){.room = (uint32_t)room};
     k->elements = ARENA_ARRAY(frame->arena, room + 1, uint32_t);
     k->ends = SNQL_ROOM(frame, uint32_t);
-    return k->elements == NULL || k->ends == NULL ? frame->arena->failed : ERR_OK;
+    return k->elements == NULL || k->ends == NULL ? arena_error(frame->arena) : ERR_OK;
 }
 
 static void chosen_add(struct chosen *k, uint32_t element)
@@ -79,7 +79,7 @@ static enum err chosen_end(const struct chosen *k, const struct snql_column *ele
 {
     struct snql_column *made = ARENA_NEW(frame->arena, struct snql_column);
     if (made == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(snql_column_gather(elements, k->elements, k->count, frame->arena, made));
     TRY(snql_column_spread(made, k->count, frame->arena, made));
     ret->ends = k->ends;
@@ -130,7 +130,7 @@ static enum err eval_array(const struct snql_call *c, const struct snql_column *
         ARENA_ARRAY(frame->arena, c->count + 1, const struct snql_column *);
     struct chosen k;
     if (wide == NULL || parts == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(chosen_begin(&k, c->count * frame->rows, frame));
     for (size_t i = 0; i < c->count; i++) {
         TRY(snql_widen(&args[i], element, frame->arena, &wide[i]));
@@ -161,7 +161,7 @@ static enum err eval_tuple(const struct snql_call *c, const struct snql_column *
 {
     struct snql_column *elements = ARENA_ARRAY(frame->arena, c->count + 1, struct snql_column);
     if (elements == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t i = 0; i < c->count; i++)
         TRY(snql_column_spread(&args[i], frame->rows, frame->arena, &elements[i]));
     ret->elements = elements;
@@ -174,7 +174,7 @@ static enum err bind_tuple_element(struct snql_call *c, struct snql_error *error
         return snql_refuse_type(c, 0, "a tuple", error);
     uint32_t *place = ARENA_NEW(c->arena, uint32_t);
     if (place == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     const struct snql_column *which = c->constants[1];
     *place = UINT32_MAX;
     if (which != NULL && snql_type_is_integer(which->type)) {
@@ -234,7 +234,7 @@ static enum err eval_array_element(const struct snql_call *c, const struct snql_
     uint32_t otherwise;
     (void)c;
     if (rows == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(with_default(&args[0], frame, &all, &otherwise));
     for (size_t row = 0; row < frame->rows; row++) {
         struct bounds b = bounds_of(&args[0], row);
@@ -260,7 +260,7 @@ static enum err map(const struct snql_call *c, const struct snql_column *args,
 {
     struct snql_column *elements = ARENA_ARRAY(frame->arena, c->count + 1, struct snql_column);
     if (elements == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     size_t total = 0;
     for (size_t i = 0; i < c->count; i++) {
         struct snql_column array;
@@ -279,7 +279,7 @@ static enum err map(const struct snql_call *c, const struct snql_column *args,
     }
     uint32_t *row_of = ARENA_ARRAY(frame->arena, total + 1, uint32_t);
     if (row_of == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         struct bounds b = bounds_of(&ret->arrays, row);
         for (uint32_t i = b.from; i < b.end; i++)
@@ -343,7 +343,7 @@ static enum err eval_map(const struct snql_call *c, const struct snql_column *ar
     struct mapped m;
     struct snql_column *element = ARENA_NEW(frame->arena, struct snql_column);
     if (element == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(map(c, args, frame, &m));
     TRY(snql_column_spread(&m.values, m.values.rows, frame->arena, element));
     ret->ends = m.arrays.ends;
@@ -391,7 +391,7 @@ static enum err eval_first(const struct snql_call *c, const struct snql_column *
     uint32_t otherwise;
     uint32_t *rows = SNQL_ROOM(frame, uint32_t);
     if (rows == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(map(c, args, frame, &m));
     TRY(with_default(&m.arrays, frame, &all, &otherwise));
     for (size_t row = 0; row < frame->rows; row++) {
@@ -420,7 +420,7 @@ static enum err eval_quantifier(const struct snql_call *c, const struct snql_col
     struct mapped m;
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(map(c, args, frame, &m));
     for (size_t row = 0; row < frame->rows; row++) {
         struct bounds b = bounds_of(&m.arrays, row);
@@ -463,7 +463,7 @@ static enum err eval_array_sum(const struct snql_call *c, const struct snql_colu
     struct mapped m;
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(map(c, args, frame, &m));
     for (size_t row = 0; row < frame->rows; row++) {
         struct bounds b = bounds_of(&m.arrays, row);
@@ -504,7 +504,7 @@ static enum err eval_array_extreme(const struct snql_call *c, const struct snql_
     struct snql_column all;
     uint32_t *rows = SNQL_ROOM(frame, uint32_t);
     if (rows == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(map(c, args, frame, &m));
     struct snql_column values = m.values;
     TRY(snql_column_spread(&values, values.rows, frame->arena, &values));
@@ -538,7 +538,7 @@ static enum err bind_with_value(struct snql_call *c, struct snql_error *error)
     struct snql_type types[] = {c->types[0].elements[0], c->types[1]};
     struct snql_type *common = ARENA_NEW(c->arena, struct snql_type);
     if (common == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     TRY(snql_type_common(types, 2, c->arena, common, error));
     c->data = common;
     return ERR_OK;
@@ -562,7 +562,7 @@ static enum err eval_search(const struct snql_call *c, const struct snql_column 
     struct snql_column value;
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(snql_widen(&args[0].elements[0], *common, frame->arena, &elements));
     TRY(snql_widen(&args[1], *common, frame->arena, &value));
     for (size_t row = 0; row < frame->rows; row++) {
@@ -591,7 +591,7 @@ static enum err bind_has_some(struct snql_call *c, struct snql_error *error)
     struct snql_type types[] = {c->types[0].elements[0], c->types[1].elements[0]};
     struct snql_type *common = ARENA_NEW(c->arena, struct snql_type);
     if (common == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     TRY(snql_type_common(types, 2, c->arena, common, error));
     c->data = common;
     c->type = snql_type_of(SNQL_TYPE_UINT8);
@@ -606,7 +606,7 @@ static enum err eval_has_some(const struct snql_call *c, const struct snql_colum
     struct snql_column b;
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(snql_widen(&args[0].elements[0], *common, frame->arena, &a));
     TRY(snql_widen(&args[1].elements[0], *common, frame->arena, &b));
     for (size_t row = 0; row < frame->rows; row++) {
@@ -634,7 +634,7 @@ static enum err distinct_of(const struct snql_column *elements, struct bounds b,
         slot_count *= 2;
     uint32_t *slots = ARENA_ARRAY(frame->arena, slot_count, uint32_t);
     if (slots == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     memset(slots, 0, slot_count * sizeof(*slots));
     uint64_t seed = hash_seed();
     for (uint32_t i = b.from; i < b.end; i++) {
@@ -670,7 +670,7 @@ static enum err eval_distinct(const struct snql_call *c, const struct snql_colum
     struct chosen k;
     uint64_t *counts = SNQL_ROOM(frame, uint64_t);
     if (counts == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(chosen_begin(&k, total_of(&args[0], frame->rows), frame));
     for (size_t row = 0; row < frame->rows; row++) {
         uint32_t before = k.count;
@@ -740,7 +740,7 @@ static enum err eval_array_concat(const struct snql_call *c, const struct snql_c
         ARENA_ARRAY(frame->arena, c->count, const struct snql_column *);
     uint32_t *base = ARENA_ARRAY(frame->arena, c->count + 1, uint32_t);
     if (wide == NULL || parts == NULL || base == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     size_t total = 0;
     base[0] = 0;
     for (size_t i = 0; i < c->count; i++) {
@@ -870,7 +870,7 @@ static enum err bind_zip(struct snql_call *c, struct snql_error *error)
     TRY(need_arrays(c, error));
     struct snql_type *elements = ARENA_ARRAY(c->arena, c->count + 1, struct snql_type);
     if (elements == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     for (size_t i = 0; i < c->count; i++)
         elements[i] = c->types[i].elements[0];
     return array_of(c,
@@ -885,7 +885,7 @@ static enum err eval_zip(const struct snql_call *c, const struct snql_column *ar
     struct snql_column *parts = ARENA_ARRAY(frame->arena, c->count + 1, struct snql_column);
     struct snql_column *tuple = ARENA_NEW(frame->arena, struct snql_column);
     if (parts == NULL || tuple == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     struct snql_column first = {0};
     for (size_t i = 0; i < c->count; i++) {
         struct snql_column array;
@@ -925,7 +925,7 @@ static enum err eval_flatten(const struct snql_call *c, const struct snql_column
         const struct snql_column *inner = &array.elements[0];
         uint32_t *ends = SNQL_ROOM(frame, uint32_t);
         if (ends == NULL)
-            return frame->arena->failed;
+            return arena_error(frame->arena);
         for (size_t row = 0; row < frame->rows; row++)
             ends[row] = array.ends[row] == 0 ? 0 : inner->ends[array.ends[row] - 1];
         array.ends = ends;
@@ -950,7 +950,7 @@ static enum err eval_range(const struct snql_call *c, const struct snql_column *
     uint64_t total = 0;
     uint32_t *ends = SNQL_ROOM(frame, uint32_t);
     if (ends == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         int64_t n = integer_at(&args[0], row);
         if (n > RANGE_MAX || total > ELEMENTS_MAX)
@@ -962,7 +962,7 @@ static enum err eval_range(const struct snql_call *c, const struct snql_column *
     uint64_t *values = ARENA_ARRAY(frame->arena, total + 1, uint64_t);
     struct snql_column *element = ARENA_NEW(frame->arena, struct snql_column);
     if (values == NULL || element == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++)
         for (uint32_t i = row == 0 ? 0 : ends[row - 1], v = 0; i < ends[row]; i++, v++)
             values[i] = v;

@@ -11,14 +11,14 @@ static bool literals_equal(const struct snql_literal *a, const struct snql_liter
     case SNQL_UNSIGNED:
     case SNQL_DATETIME: return a->unsigned_value == b->unsigned_value;
     case SNQL_SIGNED: return a->signed_value == b->signed_value;
-    case SNQL_FLOAT: /* by bits: 0.0 and -0.0 are two */
-        return memcmp(&a->float_value, &b->float_value, sizeof(a->float_value)) == 0;
+    case SNQL_FLOAT: return a->float_value == b->float_value;
     case SNQL_TEXT: return bytes_equal(a->text, b->text);
     case SNQL_ID: return uuid_equal(a->id, b->id);
     }
     return false;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
 static bool lists_equal(struct snql_expr *const *a, size_t a_count, struct snql_expr *const *b,
                         size_t b_count)
 {
@@ -31,8 +31,8 @@ static bool lists_equal(struct snql_expr *const *a, size_t a_count, struct snql_
 }
 
 /* As deep as the parser lets expressions be. */
-bool snql_expr_equal(const struct snql_expr *a,
-                     const struct snql_expr *b) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+bool snql_expr_equal(const struct snql_expr *a, const struct snql_expr *b)
 {
     if (a == b)
         return true;

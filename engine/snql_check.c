@@ -81,7 +81,7 @@ static enum err add_alias(struct checker *c, struct snql_expr *e)
         size_t room = c->alias_room == 0 ? 8 : c->alias_room * 2;
         struct alias *grown = ARENA_ARRAY(c->arena, room, struct alias);
         if (grown == NULL)
-            return c->arena->failed;
+            return arena_error(c->arena);
         if (c->alias_count > 0)
             memcpy(grown, c->aliases, c->alias_count * sizeof(*grown));
         c->aliases = grown;
@@ -143,7 +143,8 @@ static enum err replace_below(struct checker *c, struct snql_expr *e)
 }
 
 /* A name that is the alias of a call becomes what it stands for. */
-static enum err replace(struct checker *c, struct snql_expr **slot) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err replace(struct checker *c, struct snql_expr **slot)
 {
     struct snql_expr *e = *slot;
     if (e->size > 0) /* shared, and done */
@@ -175,7 +176,7 @@ static enum err name_outputs(struct checker *c)
     size_t most = q->by_count + q->select_count;
     q->output = ARENA_ARRAY(c->arena, most + 1, struct snql_output);
     if (q->output == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     for (size_t i = 0; i < most; i++) {
         bool grouped = i < q->by_count;
         struct snql_expr *e = grouped ? q->by[i] : q->select[i - q->by_count];
@@ -203,7 +204,7 @@ static enum err find_outputs(struct checker *c, uint32_t **ret)
     struct snql_query *q = c->q;
     uint32_t *from = ARENA_ARRAY(c->arena, q->output_count + 1, uint32_t);
     if (from == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     size_t at = 0;
     for (size_t i = 0; i < q->by_count + q->select_count && at < q->output_count; i++) {
         struct snql_expr *e = i < q->by_count ? q->by[i] : q->select[i - q->by_count];
@@ -229,7 +230,8 @@ static enum err to_datetime(struct checker *c, struct snql_expr *e, struct bytes
 }
 
 /* toDateTime('...') with nothing else is read here. */
-static enum err read_times(struct checker *c, struct snql_expr **slot) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err read_times(struct checker *c, struct snql_expr **slot)
 {
     struct snql_expr *e = *slot;
     for (size_t i = 0; i < e->arg_count; i++)
@@ -274,7 +276,8 @@ static enum err list_to_ids(struct checker *c, struct snql_expr *list,
 }
 
 /* Texts that are compared with ids. */
-static enum err read_ids(struct checker *c, struct snql_expr **slot) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err read_ids(struct checker *c, struct snql_expr **slot)
 {
     struct snql_expr *e = *slot;
     for (size_t i = 0; i < e->arg_count; i++)
@@ -308,8 +311,8 @@ static enum err check_column(struct checker *c, const struct snql_expr *e)
                        SHOWN(e->name));
 }
 
-static enum err check_columns(struct checker *c,
-                              struct snql_expr **slot) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err check_columns(struct checker *c, struct snql_expr **slot)
 {
     struct snql_expr *e = *slot;
     if (e->kind == SNQL_COLUMN || e->kind == SNQL_SUBSCRIPT)
@@ -320,7 +323,8 @@ static enum err check_columns(struct checker *c,
 }
 
 /* LIKE on a column that is not text. */
-static enum err check_like(struct checker *c, struct snql_expr **slot) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err check_like(struct checker *c, struct snql_expr **slot)
 {
     struct snql_expr *e = *slot;
     for (size_t i = 0; i < e->arg_count; i++)
@@ -337,8 +341,8 @@ static enum err check_like(struct checker *c, struct snql_expr **slot) // NOLINT
 }
 
 /* Snuba's list: others end as the engine's error. */
-static enum err check_aggregates(struct checker *c,
-                                 const struct snql_expr *e) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err check_aggregates(struct checker *c, const struct snql_expr *e)
 {
     static const struct bytes names[] = {BYTES("count"), BYTES("min"),  BYTES("max"), BYTES("sum"),
                                          BYTES("avg"),   BYTES("last"), BYTES("uniq")};
@@ -404,8 +408,8 @@ static void note_condition(struct top_conditions *t, const struct snql_expr *e)
     }
 }
 
-static void note_conditions(struct top_conditions *t,
-                            const struct snql_expr *e) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static void note_conditions(struct top_conditions *t, const struct snql_expr *e)
 {
     if (is_call(e, "equals") && e->arg_count == 2 && is_call(e->args[0], "and") &&
         e->args[1]->kind == SNQL_LITERAL && e->args[1]->literal.unsigned_value == 1)
@@ -445,8 +449,8 @@ static enum err check_conditions(struct checker *c)
 }
 
 /* profiles: `time` is the moment of arrival, rounded. Shared nodes are changed once. */
-static enum err replace_time(struct checker *c,
-                             struct snql_expr **slot) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err replace_time(struct checker *c, struct snql_expr **slot)
 {
     struct snql_expr *e = *slot;
     for (size_t i = 0; i < e->arg_count; i++)
@@ -456,7 +460,7 @@ static enum err replace_time(struct checker *c,
     struct snql_expr *parts = ARENA_ARRAY(c->arena, 2, struct snql_expr);
     struct snql_expr **args = ARENA_ARRAY(c->arena, 2, struct snql_expr *);
     if (parts == NULL || args == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     parts[0] = (struct snql_expr){.kind = SNQL_COLUMN,
                                   .name = c->q->schema->time,
                                   .offset = e->offset,
@@ -485,8 +489,8 @@ static bool is_ordering(const struct snql_expr *e)
 }
 
 /* profiles: text compared with `received` is read as toDateTime reads it. */
-static enum err read_received(struct checker *c,
-                              struct snql_expr **slot) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err read_received(struct checker *c, struct snql_expr **slot)
 {
     struct snql_expr *e = *slot;
     for (size_t i = 0; i < e->arg_count; i++)
@@ -562,9 +566,9 @@ static enum err check_limits(struct checker *c, bool is_inner)
     return ERR_OK;
 }
 
-static enum err check(struct snql_query *q, struct bytes text,
-                      bool is_inner, // NOLINT(misc-no-recursion)
-                      struct arena *arena, struct snql_error *error)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err check(struct snql_query *q, struct bytes text, bool is_inner, struct arena *arena,
+                      struct snql_error *error)
 {
     struct checker c = {.q = q, .text = text, .arena = arena, .error = error};
     uint32_t *from;

@@ -177,7 +177,7 @@ static enum err gather_nulls(const struct snql_column *c, const uint32_t *rows, 
         return ERR_OK;
     uint8_t *nulls = ARENA_ARRAY(arena, count + 1, uint8_t);
     if (nulls == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < count; i++)
         nulls[i] = c->nulls[rows[i]];
     ret->nulls = nulls;
@@ -191,7 +191,7 @@ static enum err gather_array(const struct snql_column *c, const uint32_t *rows, 
     uint32_t *ends = ARENA_ARRAY(arena, count + 1, uint32_t);
     struct snql_column *element = ARENA_NEW(arena, struct snql_column);
     if (ends == NULL || element == NULL)
-        return arena->failed;
+        return arena_error(arena);
     uint64_t total = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t from;
@@ -204,7 +204,7 @@ static enum err gather_array(const struct snql_column *c, const uint32_t *rows, 
     }
     uint32_t *inner = ARENA_ARRAY(arena, total + 1, uint32_t);
     if (inner == NULL)
-        return arena->failed;
+        return arena_error(arena);
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t from;
@@ -224,7 +224,7 @@ static enum err gather_tuple(const struct snql_column *c, const uint32_t *rows, 
 {
     struct snql_column *elements = ARENA_ARRAY(arena, c->type.count + 1, struct snql_column);
     if (elements == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (uint32_t k = 0; k < c->type.count; k++)
         TRY(snql_column_gather(&c->elements[k], rows, count, arena, &elements[k]));
     ret->elements = elements;
@@ -232,10 +232,10 @@ static enum err gather_tuple(const struct snql_column *c, const uint32_t *rows, 
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as the type is */
-enum err snql_column_gather(const struct snql_column *from_column, const uint32_t *rows,
-                            size_t count, struct arena *arena, struct snql_column *ret)
+enum err snql_column_gather(const struct snql_column *from, const uint32_t *rows, size_t count,
+                            struct arena *arena, struct snql_column *ret)
 {
-    const struct snql_column copy = *from_column; /* it may be where the result goes */
+    const struct snql_column copy = *from; /* it may be where the result goes */
     const struct snql_column *c = &copy;
     *ret = copy;
     ret->rows = count;
@@ -252,16 +252,16 @@ enum err snql_column_gather(const struct snql_column *from_column, const uint32_
         return ERR_OK;
     uint8_t *out = arena_array(arena, count + 1, width, 8);
     if (out == NULL)
-        return arena->failed;
+        return arena_error(arena);
     if (width == 8) {
-        const uint64_t *from = c->u64;
+        const uint64_t *values = c->u64;
         uint64_t *to = (uint64_t *)(void *)out;
         for (size_t i = 0; i < count; i++)
-            to[i] = from[rows[i]];
+            to[i] = values[rows[i]];
     } else {
-        const uint8_t *from = (const uint8_t *)c->state;
+        const uint8_t *values = (const uint8_t *)c->state;
         for (size_t i = 0; i < count; i++)
-            memcpy(out + i * width, from + rows[i] * width, width);
+            memcpy(out + i * width, values + rows[i] * width, width);
     }
     ret->state = out;
     return ERR_OK;
@@ -279,7 +279,7 @@ enum err snql_column_default(struct snql_type type, struct arena *arena, struct 
         return ERR_OK;
     struct snql_column *elements = ARENA_ARRAY(arena, type.count + 1, struct snql_column);
     if (elements == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (uint32_t i = 0; i < type.count; i++) {
         TRY(snql_column_default(type.elements[i], arena, &elements[i]));
         if (type.kind == SNQL_TYPE_ARRAY)
@@ -297,7 +297,7 @@ enum err snql_column_empty(struct snql_type type, struct arena *arena, struct sn
         return ERR_OK;
     struct snql_column *elements = ARENA_ARRAY(arena, type.count + 1, struct snql_column);
     if (elements == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (uint32_t i = 0; i < type.count; i++)
         TRY(snql_column_empty(type.elements[i], arena, &elements[i]));
     ret->elements = elements;
@@ -313,15 +313,15 @@ enum err snql_column_spread(const struct snql_column *c, size_t rows, struct are
         return ERR_OK;
     uint32_t *zeros = ARENA_ARRAY(arena, rows + 1, uint32_t);
     if (zeros == NULL)
-        return arena->failed;
+        return arena_error(arena);
     memset(zeros, 0, (rows + 1) * sizeof(*zeros));
     struct snql_column one = *c;
     one.constant = false;
     return snql_column_gather(&one, zeros, rows, arena, ret);
 }
 
-enum err snql_column_concat(const struct snql_column *const *columns,
-                            size_t count, // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+enum err snql_column_concat(const struct snql_column *const *columns, size_t count,
                             struct arena *arena, struct snql_column *ret)
 {
     assert(count > 0);
@@ -340,7 +340,7 @@ enum err snql_column_concat(const struct snql_column *const *columns,
     if (nulls) {
         uint8_t *out = ARENA_ARRAY(arena, rows + 1, uint8_t);
         if (out == NULL)
-            return arena->failed;
+            return arena_error(arena);
         size_t at = 0;
         for (size_t i = 0; i < count; i++)
             for (size_t row = 0; row < columns[i]->rows; row++)
@@ -351,7 +351,7 @@ enum err snql_column_concat(const struct snql_column *const *columns,
     size_t width = layout == LAYOUT_STATE ? sizeof(void *) : snql_column_width(ret->type);
     uint8_t *out = arena_array(arena, rows + 1, width == 0 ? 1 : width, 8);
     if (out == NULL)
-        return arena->failed;
+        return arena_error(arena);
     if (layout == LAYOUT_ARRAY) {
         /* Element columns one behind another, ends shifted by those before. Of a constant the one
          * array is repeated. */
@@ -360,7 +360,7 @@ enum err snql_column_concat(const struct snql_column *const *columns,
         struct snql_column *parts = ARENA_ARRAY(arena, count, struct snql_column);
         const struct snql_column **list = ARENA_ARRAY(arena, count, const struct snql_column *);
         if (elements == NULL || parts == NULL || list == NULL)
-            return arena->failed;
+            return arena_error(arena);
         uint32_t base = 0;
         size_t at = 0;
         for (size_t i = 0; i < count; i++) {
@@ -377,7 +377,7 @@ enum err snql_column_concat(const struct snql_column *const *columns,
             }
             uint32_t *inner = ARENA_ARRAY(arena, total + 1, uint32_t);
             if (inner == NULL)
-                return arena->failed;
+                return arena_error(arena);
             size_t n = 0;
             for (size_t row = 0; row < c->rows; row++) {
                 uint32_t from;
@@ -399,7 +399,7 @@ enum err snql_column_concat(const struct snql_column *const *columns,
         struct snql_column *parts = ARENA_ARRAY(arena, count, struct snql_column);
         const struct snql_column **list = ARENA_ARRAY(arena, count, const struct snql_column *);
         if (elements == NULL || parts == NULL || list == NULL)
-            return arena->failed;
+            return arena_error(arena);
         for (uint32_t k = 0; k < ret->type.count; k++) {
             for (size_t i = 0; i < count; i++) {
                 parts[i] = columns[i]->elements[k];

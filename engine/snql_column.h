@@ -67,7 +67,7 @@ int snql_column_compare(const struct snql_column *a, size_t a_row, const struct 
 /* Equal values have equal hashes, also those of a constant and a full column. */
 uint64_t snql_column_hash(const struct snql_column *c, size_t row, uint64_t seed);
 /* Rows `rows[0..count)` of a column, in that order, as a new full column (a constant stays one). */
-enum err snql_column_gather(const struct snql_column *c, const uint32_t *rows, size_t count,
+enum err snql_column_gather(const struct snql_column *from, const uint32_t *rows, size_t count,
                             struct arena *arena, struct snql_column *ret) MUST_CHECK;
 /* One row: NULL when the type may be that, else 0, "", nil, an empty array. */
 enum err snql_column_default(struct snql_type type, struct arena *arena,

@@ -103,7 +103,7 @@ static enum err convert_text(struct snql_call *c, size_t text, struct snql_type 
     struct bytes value = c->constants[text]->text[0];
     struct snql_column *made = ARENA_NEW(c->arena, struct snql_column);
     if (made == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     enum err rc = snql_text_to(value, type, c->arena, made);
     if (rc != ERR_NOTFOUND) {
         *ret = made;
@@ -189,7 +189,7 @@ static enum err bind_comparison(struct snql_call *c, struct snql_error *error)
 {
     struct comparison *k = ARENA_NEW(c->arena, struct comparison);
     if (k == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     *k = (struct comparison){0};
     TRY(bind_sides(c, k, error));
     c->type = snql_type_of(SNQL_TYPE_UINT8);
@@ -289,7 +289,7 @@ static enum err eval_comparison(const struct snql_call *c, const struct snql_col
     struct snql_column a;
     struct snql_column b;
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(side(&args[0], k->left, k, frame, &a));
     TRY(side(&args[1], k->right, k, frame, &b));
     ret->u64 = out;
@@ -322,7 +322,7 @@ static enum err fill_set(struct value_set *s, struct arena *arena)
         s->slot_count *= 2;
     s->slots = ARENA_ARRAY(arena, s->slot_count, uint32_t);
     if (s->slots == NULL)
-        return arena->failed;
+        return arena_error(arena);
     memset(s->slots, 0, s->slot_count * sizeof(*s->slots));
     for (size_t i = 0; i < s->values.rows; i++) {
         if (snql_is_null(&s->values, i))
@@ -378,7 +378,7 @@ static enum err number_value(struct snql_call *c, const struct snql_column *list
 {
     uint64_t *value = ARENA_NEW(c->arena, uint64_t);
     if (value == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     ret->u64 = value;
     *value = list->u64[at];
     if (snql_type_is_float(type)) {
@@ -401,7 +401,7 @@ static enum err tuple_value(struct snql_call *c, const struct snql_column *list,
         return snql_refuse_type(c, 1, "a list of tuples of that size", error);
     struct snql_column *elements = ARENA_ARRAY(c->arena, type.count + 1, struct snql_column);
     if (elements == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     for (uint32_t k = 0; k < type.count; k++)
         TRY(list_value(c, &list->elements[k], at, type.elements[k], &elements[k], ret_fits, error));
     ret->elements = elements;
@@ -439,11 +439,11 @@ static enum err list_value(struct snql_call *c, const struct snql_column *list, 
     struct bytes copy = arena_copy(c->arena, buffer_bytes(&text));
     buffer_close(&text);
     if (copy.data == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     if (type.kind == SNQL_TYPE_STRING && snql_type_is_number(list->type)) {
         struct bytes *value = ARENA_NEW(c->arena, struct bytes);
         if (value == NULL)
-            return c->arena->failed;
+            return arena_error(c->arena);
         *value = copy;
         ret->text = value;
         return ERR_OK;
@@ -488,7 +488,7 @@ static enum err make_set(struct snql_call *c, const struct snql_column *list, st
     struct snql_column *values = ARENA_ARRAY(c->arena, source.count + 1, struct snql_column);
     uint32_t *places = ARENA_ARRAY(c->arena, source.count + 1, uint32_t);
     if (kept == NULL || values == NULL || places == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     size_t count = 0;
     for (size_t i = 0; i < source.count; i++) {
         bool fits = true;
@@ -513,7 +513,7 @@ static enum err bind_in(struct snql_call *c, struct snql_error *error)
     struct value_set *s = ARENA_NEW(c->arena, struct value_set);
     uint32_t *places;
     if (s == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     if (c->constants[1] == NULL)
         return snql_refuse_type(c, 1, "a list of constants", error);
     TRY(make_set(c, c->constants[1], s, &places, error));
@@ -528,7 +528,7 @@ static enum err eval_in(const struct snql_call *c, const struct snql_column *arg
 {
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     bool wanted = c->function->variant == EQUAL;
     for (size_t row = 0; row < frame->rows; row++)
         out[row] = (set_find(c->data, &args[0], row) != 0) == wanted;
@@ -537,7 +537,7 @@ static enum err eval_in(const struct snql_call *c, const struct snql_column *arg
     if (args[0].nulls != NULL || args[0].type.kind == SNQL_TYPE_NOTHING) {
         uint8_t *nulls = SNQL_ROOM(frame, uint8_t);
         if (nulls == NULL)
-            return frame->arena->failed;
+            return arena_error(frame->arena);
         for (size_t row = 0; row < frame->rows; row++)
             nulls[row] = snql_is_null(&args[0], row);
         ret->nulls = nulls;
@@ -563,7 +563,7 @@ static enum err eval_null_if(const struct snql_call *c, const struct snql_column
     struct snql_column equal = {0};
     uint8_t *nulls = SNQL_ROOM(frame, uint8_t);
     if (nulls == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     if (c->data != NULL)
         TRY(eval_comparison(c, args, frame, &equal));
     for (size_t row = 0; row < frame->rows; row++)
@@ -597,7 +597,7 @@ static enum err bind_transform(struct snql_call *c, struct snql_error *error)
     struct transform *t = ARENA_NEW(c->arena, struct transform);
     uint32_t *places;
     if (t == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     TRY(make_set(c, from, &t->from, &places, error));
     t->places = places;
     struct snql_type types[] = {c->types[2].elements[0], c->types[c->count == 4 ? 3 : 0]};
@@ -615,7 +615,7 @@ static enum err eval_transform(const struct snql_call *c, const struct snql_colu
     struct snql_column otherwise;
     uint32_t *rows = SNQL_ROOM(frame, uint32_t);
     if (rows == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(snql_widen(&args[c->count == 4 ? 3 : 0], c->type, frame->arena, &otherwise));
     for (size_t row = 0; row < frame->rows; row++) {
         uint32_t found = set_find(&t->from, &args[0], row);

@@ -116,7 +116,7 @@ enum err snql_text_to(struct bytes text, struct snql_type type, struct arena *ar
     struct uuid *id = ARENA_NEW(arena, struct uuid);
     struct bytes *copy = ARENA_NEW(arena, struct bytes);
     if (number == NULL || id == NULL || copy == NULL)
-        return arena->failed;
+        return arena_error(arena);
     *ret = (struct snql_column){.type = snql_type_bare(type), .rows = 1, .u64 = number};
     if (type.kind == SNQL_TYPE_STRING) {
         *copy = text;
@@ -173,7 +173,7 @@ static enum err widen_values(const struct snql_column *c, struct arena *arena,
     size_t count = c->constant ? 1 : c->rows;
     uint64_t *out = ARENA_ARRAY(arena, count + 1, uint64_t);
     if (out == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < count; i++) {
         if (snql_type_is_float(ret->type)) {
             double d = snql_as_double(c, i);
@@ -198,7 +198,7 @@ static enum err all_null(const struct snql_column *c, struct arena *arena, struc
     uint8_t *nulls = ARENA_ARRAY(arena, count + 1, uint8_t);
     uint8_t *zeros = arena_array(arena, count + 1, width == 0 ? 1 : width, 8);
     if (nulls == NULL || zeros == NULL)
-        return arena->failed;
+        return arena_error(arena);
     memset(nulls, 1, count + 1);
     memset(zeros, 0, (count + 1) * width);
     ret->nulls = nulls;
@@ -206,8 +206,8 @@ static enum err all_null(const struct snql_column *c, struct arena *arena, struc
     return ERR_OK;
 }
 
-enum err snql_widen(const struct snql_column *c, struct snql_type type,
-                    struct arena *arena, // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+enum err snql_widen(const struct snql_column *c, struct snql_type type, struct arena *arena,
                     struct snql_column *ret)
 {
     struct snql_column from = *c;
@@ -218,7 +218,7 @@ enum err snql_widen(const struct snql_column *c, struct snql_type type,
     if (type.kind == SNQL_TYPE_ARRAY || type.kind == SNQL_TYPE_TUPLE) {
         struct snql_column *elements = ARENA_ARRAY(arena, type.count + 1, struct snql_column);
         if (elements == NULL)
-            return arena->failed;
+            return arena_error(arena);
         for (uint32_t i = 0; i < type.count; i++)
             TRY(snql_widen(&from.elements[i], type.elements[i], arena, &elements[i]));
         ret->elements = elements;
@@ -356,7 +356,7 @@ static enum err eval_to_string(const struct snql_call *c, const struct snql_colu
     struct bytes *out = SNQL_ROOM(frame, struct bytes);
     struct buffer text;
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     buffer_init(&text, MIB(16), frame->arena->account);
     enum err rc = ERR_OK;
     for (size_t row = 0; row < frame->rows && rc == ERR_OK; row++) {
@@ -365,7 +365,7 @@ static enum err eval_to_string(const struct snql_call *c, const struct snql_colu
             snql_print_text(&args[0], row, &text);
         out[row] = arena_copy(frame->arena, buffer_bytes(&text));
         rc = text.failed != ERR_OK   ? text.failed
-             : out[row].data == NULL ? frame->arena->failed
+             : out[row].data == NULL ? arena_error(frame->arena)
                                      : ERR_OK;
     }
     buffer_close(&text);
@@ -380,14 +380,14 @@ static enum err eval_type_name(const struct snql_call *c, const struct snql_colu
     struct bytes *out = ARENA_NEW(frame->arena, struct bytes);
     struct buffer text;
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     buffer_init(&text, 4096, NULL);
     snql_type_print(c->types[0], &text);
     *out = arena_copy(frame->arena, buffer_bytes(&text));
     buffer_close(&text);
     ret->text = out;
     ret->constant = true;
-    return out->data == NULL ? frame->arena->failed : ERR_OK;
+    return out->data == NULL ? arena_error(frame->arena) : ERR_OK;
 }
 
 /* ---- to numbers, ids ---- */
@@ -452,7 +452,7 @@ static enum err eval_to_number(const struct snql_call *c, const struct snql_colu
     uint8_t *out = arena_array(frame->arena, frame->rows + 1, width, 8);
     uint8_t *nulls = SNQL_ROOM(frame, uint8_t);
     if (out == NULL || nulls == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     memset(out, 0, (frame->rows + 1) * width);
     for (size_t row = 0; row < frame->rows; row++) {
         nulls[row] = snql_is_null(&args[0], row);

@@ -155,7 +155,7 @@ static enum err note_expansion(struct exec *x, const struct snql_expr *call)
                                 "arrayJoin takes 1 argument, %zu are given", call->arg_count);
     struct expansion *grown = ARENA_ARRAY(x->arena, x->expansion_count + 1, struct expansion);
     if (grown == NULL)
-        return x->arena->failed;
+        return arena_error(x->arena);
     if (x->expansion_count > 0)
         memcpy(grown, x->expansions, x->expansion_count * sizeof(*grown));
     grown[x->expansion_count++] = (struct expansion){.call = call};
@@ -220,7 +220,7 @@ static enum err bind_parameters(struct exec *x, const struct snql_expr *call,
     struct snql_column *values =
         ARENA_ARRAY(x->arena, call->parameter_count + 1, struct snql_column);
     if (values == NULL)
-        return x->arena->failed;
+        return arena_error(x->arena);
     for (size_t i = 0; i < call->parameter_count; i++) {
         const struct snql_bound *bound;
         TRY(bind_row(x, call->parameters[i], &bound));
@@ -246,7 +246,7 @@ static enum err bind_aggregate(struct exec *x, const struct snql_expr *call,
     const struct snql_column **constants =
         ARENA_ARRAY(x->arena, count + 1, const struct snql_column *);
     if (args == NULL || types == NULL || constants == NULL)
-        return x->arena->failed;
+        return arena_error(x->arena);
     for (size_t i = 0; i < count; i++) {
         TRY(bind_row(x, call->args[i], &args[i]));
         types[i] = snql_bound_type(args[i]);
@@ -270,7 +270,7 @@ static enum err add_aggregate(struct exec *x, const struct snql_expr *call, size
         size_t room = x->aggregate_room == 0 ? 8 : x->aggregate_room * 2;
         struct aggregate_call *grown = ARENA_ARRAY(x->arena, room, struct aggregate_call);
         if (grown == NULL)
-            return x->arena->failed;
+            return arena_error(x->arena);
         if (x->aggregate_count > 0)
             memcpy(grown, x->aggregates, x->aggregate_count * sizeof(*grown));
         x->aggregates = grown;
@@ -325,7 +325,7 @@ static enum err bind_inputs(struct exec *x)
     x->wanted = ARENA_ARRAY(x->arena, columns + 1, bool);
     x->joined = ARENA_ARRAY(x->arena, q->array_join_count + 1, uint32_t);
     if (x->types == NULL || x->wanted == NULL || x->joined == NULL)
-        return x->arena->failed;
+        return arena_error(x->arena);
     for (size_t i = 0; i < columns; i++) {
         x->types[i] = x->relation->columns[i].type;
         x->wanted[i] = false;
@@ -361,7 +361,7 @@ static enum err bind_values(struct exec *x)
     x->value_count = q->output_count + q->order_count + q->limit_by_count;
     x->values = ARENA_ARRAY(x->arena, x->value_count + 1, const struct snql_bound *);
     if (x->values == NULL)
-        return x->arena->failed;
+        return arena_error(x->arena);
     size_t at = 0;
     for (size_t i = 0; i < q->output_count; i++, at++) {
         TRY(snql_bind(q->output[i].expr, &inputs, x->arena, &x->values[at], x->error));
@@ -394,7 +394,7 @@ static enum err bind_query(struct exec *x)
     if (x->grouped) {
         x->keys = ARENA_ARRAY(x->arena, q->by_count + 1, const struct snql_bound *);
         if (x->keys == NULL)
-            return x->arena->failed;
+            return arena_error(x->arena);
         for (size_t i = 0; i < q->by_count; i++)
             TRY(bind_row(x, q->by[i], &x->keys[i]));
         TRY(snql_groups_create(q->by_count, x->arena, &x->groups));
@@ -430,7 +430,7 @@ static enum err gather_inputs(struct exec *x, struct live *l, size_t input_count
 {
     struct snql_column *inputs = ARENA_ARRAY(l->arena, x->input_count + 1, struct snql_column);
     if (inputs == NULL)
-        return l->arena->failed;
+        return arena_error(l->arena);
     for (size_t i = 0; i < input_count; i++)
         if (i >= x->relation->column_count || x->wanted[i])
             TRY(snql_column_gather(&l->inputs[i], rows, count, l->arena, &inputs[i]));
@@ -481,7 +481,7 @@ static enum err expand(struct exec *x, struct live *l, size_t input_count, const
     uint32_t *elements = ARENA_ARRAY(l->arena, total + 1, uint32_t);
     struct snql_column *made = ARENA_ARRAY(l->arena, place_count, struct snql_column);
     if (rows == NULL || elements == NULL || made == NULL)
-        return l->arena->failed;
+        return arena_error(l->arena);
     for (size_t i = 0; i < place_count; i++) {
         struct snql_column *array = &l->inputs[places[i]];
         list_elements(array, l->rows, rows, elements);
@@ -528,7 +528,7 @@ static enum err eval_list(struct exec *x, const struct snql_bound *const *list, 
 {
     struct snql_column *columns = ARENA_ARRAY(b->arena, count + 1, struct snql_column);
     if (columns == NULL)
-        return b->arena->failed;
+        return arena_error(b->arena);
     for (size_t i = 0; i < count; i++)
         TRY(snql_eval(list[i], b, &columns[i], x->error));
     *ret = columns;
@@ -542,7 +542,7 @@ static enum err add_to_groups(struct exec *x, const struct snql_batch *b)
     uint32_t *groups = ARENA_ARRAY(b->arena, b->rows + 1, uint32_t);
     struct snql_column *keys;
     if (groups == NULL)
-        return b->arena->failed;
+        return arena_error(b->arena);
     TRY(eval_list(x, x->keys, x->q->by_count, b, &keys));
     TRY(snql_groups_add(x->groups, keys, b->rows, b->arena, groups));
     for (size_t i = 0; i < x->aggregate_count; i++) {
@@ -565,7 +565,7 @@ static enum err groups_as_batch(struct exec *x, struct snql_batch *ret)
     struct snql_column *inputs =
         ARENA_ARRAY(x->arena, keys + x->aggregate_count + 1, struct snql_column);
     if (inputs == NULL)
-        return x->arena->failed;
+        return arena_error(x->arena);
     for (size_t i = 0; i < keys; i++)
         TRY(snql_groups_key(x->groups, i, snql_bound_type(x->keys[i]), &inputs[i]));
     for (size_t i = 0; i < x->aggregate_count; i++)
@@ -582,7 +582,7 @@ static enum err make_totals(struct exec *x, const uint32_t *map, struct snql_res
     struct snql_column *inputs =
         ARENA_ARRAY(x->arena, keys + x->aggregate_count + 1, struct snql_column);
     if (inputs == NULL)
-        return x->arena->failed;
+        return arena_error(x->arena);
     for (size_t i = 0; i < keys; i++)
         TRY(snql_column_default(snql_bound_type(x->keys[i]), x->arena, &inputs[i]));
     for (size_t i = 0; i < x->aggregate_count; i++) {
@@ -606,7 +606,7 @@ static enum err finish_groups(struct exec *x, struct snql_column **ret_values, s
     TRY(groups_as_batch(x, &b));
     uint32_t *map = ARENA_ARRAY(x->arena, b.rows + 1, uint32_t);
     if (map == NULL)
-        return x->arena->failed;
+        return arena_error(x->arena);
     for (size_t i = 0; i < b.rows; i++)
         map[i] = 0;
     if (x->having != NULL && b.rows > 0) {
@@ -620,7 +620,7 @@ static enum err finish_groups(struct exec *x, struct snql_column **ret_values, s
         size_t inputs = x->q->by_count + x->aggregate_count;
         struct snql_column *left = ARENA_ARRAY(x->arena, inputs + 1, struct snql_column);
         if (left == NULL)
-            return x->arena->failed;
+            return arena_error(x->arena);
         for (size_t i = 0; i < inputs; i++)
             TRY(snql_column_gather(&b.inputs[i], rows, count, x->arena, &left[i]));
         b.inputs = left;
@@ -669,7 +669,7 @@ static enum err order_rows(struct exec *x, const struct snql_column *values, siz
 {
     uint32_t *order = ARENA_ARRAY(arena, rows + 1, uint32_t);
     if (order == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < rows; i++)
         order[i] = (uint32_t)i;
     *ret = order;
@@ -690,7 +690,7 @@ static enum err limit_by(struct exec *x, const struct snql_column *values, struc
     uint32_t *group = ARENA_ARRAY(arena, *rows + 1, uint32_t);
     uint64_t *seen = ARENA_ARRAY(arena, *rows + 1, uint64_t);
     if (keys == NULL || group == NULL || seen == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t k = 0; k < key_count; k++)
         TRY(snql_column_gather(&from[k], order, *rows, arena, &keys[k]));
     TRY(snql_groups_create(key_count, arena, &groups));
@@ -713,15 +713,15 @@ static enum err keep_values(struct exec *x, struct kept *k, const struct snql_co
         size_t room = k->chunk_room == 0 ? 16 : k->chunk_room * 2;
         struct snql_column **grown = ARENA_ARRAY(&k->arena, room, struct snql_column *);
         if (grown == NULL)
-            return k->arena.failed;
+            return arena_error(&k->arena);
         if (k->chunk_count > 0)
-            memcpy(grown, k->chunks, k->chunk_count * sizeof(*grown));
+            memcpy(grown, k->chunks, k->chunk_count * sizeof(struct snql_column *));
         k->chunks = grown;
         k->chunk_room = room;
     }
     struct snql_column *chunk = ARENA_ARRAY(&k->arena, x->value_count + 1, struct snql_column);
     if (chunk == NULL)
-        return k->arena.failed;
+        return arena_error(&k->arena);
     for (size_t i = 0; i < x->value_count; i++)
         TRY(snql_column_keep(&values[i], rows, count, &k->arena, &chunk[i]));
     k->chunks[k->chunk_count++] = chunk;
@@ -736,7 +736,7 @@ static enum err all_kept(struct exec *x, struct arena *arena, struct snql_column
     const struct snql_column **parts =
         ARENA_ARRAY(arena, k->chunk_count + 1, const struct snql_column *);
     if (values == NULL || parts == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < x->value_count; i++) {
         TRY(snql_column_empty(snql_bound_type(x->values[i]), arena, &values[i]));
         if (k->chunk_count == 0)
@@ -787,7 +787,7 @@ static enum err add_to_kept(struct exec *x, const struct snql_batch *b)
     TRY(eval_list(x, x->values, x->value_count, b, &values));
     uint32_t *rows = ARENA_ARRAY(b->arena, b->rows + 1, uint32_t);
     if (rows == NULL)
-        return b->arena->failed;
+        return arena_error(b->arena);
     for (size_t i = 0; i < b->rows; i++)
         rows[i] = (uint32_t)i;
     TRY(keep_values(x, &x->kept, values, rows, b->rows));
@@ -817,7 +817,7 @@ static enum err take_batch(struct exec *x, struct arena *scratch, bool *ret_more
 {
     struct snql_column *inputs = ARENA_ARRAY(scratch, x->input_count + 1, struct snql_column);
     if (inputs == NULL)
-        return scratch->failed;
+        return arena_error(scratch);
     memset(inputs, 0, (x->input_count + 1) * sizeof(*inputs));
     struct live l = {0, inputs, scratch};
     TRY(x->relation->next(x->relation->self, scratch, inputs, &l.rows, x->error));
@@ -870,7 +870,7 @@ static enum err finish(struct exec *x, struct snql_result *ret)
         ARENA_ARRAY(x->arena, x->q->output_count + 1, struct snql_relation_column);
     struct snql_column *columns = ARENA_ARRAY(x->arena, x->q->output_count + 1, struct snql_column);
     if (names == NULL || columns == NULL)
-        return x->arena->failed;
+        return arena_error(x->arena);
     for (size_t i = 0; i < x->q->output_count; i++) {
         names[i] =
             (struct snql_relation_column){x->q->output[i].name, snql_bound_type(x->values[i])};

@@ -119,7 +119,7 @@ static enum err unite_nulls(const struct snql_column *args, size_t count,
         if (nulls == NULL) {
             nulls = SNQL_ROOM(frame, uint8_t);
             if (nulls == NULL)
-                return frame->arena->failed;
+                return arena_error(frame->arena);
             memset(nulls, 0, frame->rows + 1);
         }
         for (size_t row = 0; row < frame->rows; row++)
@@ -136,7 +136,7 @@ static enum err eval_call(const struct snql_bound *b, const struct snql_frame *f
     const struct snql_call *c = &b->call;
     struct snql_column *args = ARENA_ARRAY(frame->arena, c->count + 1, struct snql_column);
     if (args == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t i = 0; i < c->count; i++)
         TRY(eval(b->args[i], frame, &args[i]));
     *ret = (struct snql_column){.type = b->type, .rows = frame->rows};
@@ -197,7 +197,7 @@ enum err snql_eval_filter(const struct snql_bound *b, const struct snql_batch *b
     TRY(snql_eval(b, batch, &c, error));
     uint32_t *rows = ARENA_ARRAY(batch->arena, batch->rows + 1, uint32_t);
     if (rows == NULL)
-        return batch->arena->failed;
+        return arena_error(batch->arena);
     size_t count = 0;
     for (size_t row = 0; row < batch->rows; row++) {
         rows[count] = (uint32_t)row;
@@ -231,7 +231,7 @@ enum err snql_lambda_eval(const struct snql_lambda *l, const struct snql_column 
     struct snql_column *locals =
         ARENA_ARRAY(arena, l->outer_count + l->argument_count + 1, struct snql_column);
     if (inputs == NULL || locals == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < l->input_count; i++)
         TRY(snql_column_gather(&frame->inputs[l->inputs[i]], row_of, rows, arena,
                                &inputs[l->inputs[i]]));
@@ -259,7 +259,7 @@ static enum err new_bound(struct binder *b, enum bound_kind kind, struct snql_ty
 {
     struct snql_bound *n = ARENA_NEW(b->arena, struct snql_bound);
     if (n == NULL)
-        return b->arena->failed;
+        return arena_error(b->arena);
     *n = (struct snql_bound){.kind = kind, .type = type};
     *ret = n;
     return ERR_OK;
@@ -292,7 +292,7 @@ static enum err literal_column(struct arena *arena, const struct snql_literal *v
     uint64_t *number = ARENA_NEW(arena, uint64_t);
     struct bytes *text = ARENA_NEW(arena, struct bytes);
     if (number == NULL || text == NULL)
-        return arena->failed;
+        return arena_error(arena);
     *number = 0;
     *text = v->text;
     ret->u64 = number;
@@ -326,7 +326,7 @@ static enum err literal_column(struct arena *arena, const struct snql_literal *v
         uuid_print(v->id, digits);
         *text = arena_copy(arena, bytes_of(digits, UUID_TEXT_SIZE));
         if (text->data == NULL)
-            return arena->failed;
+            return arena_error(arena);
         ret->type = snql_type_of(SNQL_TYPE_STRING);
         ret->text = text;
         break;
@@ -364,7 +364,7 @@ static enum err note_input(struct binder *b, uint32_t input)
             size_t room = s->input_room == 0 ? 4 : s->input_room * 2;
             uint32_t *grown = ARENA_ARRAY(b->arena, room, uint32_t);
             if (grown == NULL)
-                return b->arena->failed;
+                return arena_error(b->arena);
             if (s->input_count > 0)
                 memcpy(grown, s->inputs, s->input_count * sizeof(*grown));
             s->inputs = grown;
@@ -394,14 +394,13 @@ static enum err bind_argument(struct binder *b, const struct snql_expr *e,
 }
 
 /* The body over elements of the arrays behind it. */
-static enum err bind_lambda(struct binder *b,
-                            const struct snql_expr *e, // NOLINT(misc-no-recursion)
-                            struct snql_call *c)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err bind_lambda(struct binder *b, const struct snql_expr *e, struct snql_call *c)
 {
     struct snql_type *types = ARENA_ARRAY(b->arena, e->argument_count + 1, struct snql_type);
     struct snql_lambda *l = ARENA_NEW(b->arena, struct snql_lambda);
     if (types == NULL || l == NULL)
-        return b->arena->failed;
+        return arena_error(b->arena);
     if (e->argument_count > c->count)
         return snql_refuse_code(b->error, SNQL_CODE_ARGUMENT_COUNT,
                                 "a lambda of %zu names needs as many arrays, there are %zu",
@@ -481,7 +480,7 @@ static enum err prepare(struct binder *b, struct snql_bound *n, const struct snq
     const struct snql_column **constants =
         ARENA_ARRAY(b->arena, c->count + 1, const struct snql_column *);
     if (full == NULL || types == NULL || constants == NULL)
-        return b->arena->failed;
+        return arena_error(b->arena);
     *ret_constant = true;
     *ret_nothing = false;
     for (size_t i = 0; i < c->count; i++) {
@@ -532,7 +531,7 @@ static enum err bind_call(struct binder *b, const struct snql_expr *e,
         (struct snql_call){.function = f, .count = e->arg_count - has_lambda, .arena = b->arena};
     n->args = ARENA_ARRAY(b->arena, n->call.count + 1, const struct snql_bound *);
     if (n->args == NULL)
-        return b->arena->failed;
+        return arena_error(b->arena);
     for (size_t i = 0; i < n->call.count; i++)
         TRY(bind(b, e->args[has_lambda + i], &n->args[i]));
     const struct snql_type *full;
@@ -558,8 +557,8 @@ static enum err bind_call(struct binder *b, const struct snql_expr *e,
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets expressions be */
 static enum err bind(struct binder *b, const struct snql_expr *e, const struct snql_bound **ret)
 {
-    uint32_t input;
-    struct snql_type type;
+    uint32_t input = 0;
+    struct snql_type type = {0};
     if (e->kind == SNQL_ARGUMENT)
         return bind_argument(b, e, ret);
     enum err rc = b->inputs->find(b->inputs->self, e, &input, &type, b->error);

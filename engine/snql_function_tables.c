@@ -20,7 +20,7 @@ static enum err copy_text(struct arena *arena, struct bytes text, struct bytes *
     *ret = BYTES("");
     if (text.len > 0)
         *ret = arena_copy(arena, text);
-    return ret->data == NULL ? arena->failed : ERR_OK;
+    return ret->data == NULL ? arena_error(arena) : ERR_OK;
 }
 
 static enum err put_function(struct snql_table_batch *b, const struct functions_of *f,
@@ -127,7 +127,7 @@ static enum err end_durations(const struct snql_table_batch *b, const struct dur
     size_t total = d->values.len / sizeof(double);
     double *values = ARENA_ARRAY(b->arena, total + 1, double);
     if (element == NULL || values == NULL)
-        return b->arena->failed;
+        return arena_error(b->arena);
     if (total > 0)
         memcpy(values, d->values.data, d->values.len);
     struct snql_type type = b->schema->columns[at].type;
@@ -147,7 +147,7 @@ static enum err next_raw(struct snql_store_table *t, const struct snql_table_sch
     TRY(snql_batch_begin(&b, schema, wanted, SNQL_BATCH_ROWS, arena));
     d.ends = ARENA_ARRAY(arena, SNQL_BATCH_ROWS + 1, uint32_t);
     if (d.ends == NULL)
-        return arena->failed;
+        return arena_error(arena);
     buffer_init(&d.values, MIB(256), arena->account);
     enum err rc = ERR_OK;
     while (rc == ERR_OK && t->at < t->rows.count && b.rows + FUNCTION_ROWS_MAX <= b.room) {
@@ -215,7 +215,7 @@ static enum err reserve_hours(struct summing *s, size_t count)
             room *= 2;
         struct hour *grown = ARENA_ARRAY(s->t->arena, room, struct hour);
         if (grown == NULL)
-            return s->t->arena->failed;
+            return arena_error(s->t->arena);
         if (s->hour_count > 0)
             memcpy(grown, s->hours, s->hour_count * sizeof(*grown));
         s->hours = grown;
@@ -263,7 +263,7 @@ static enum err sum_batch(struct summing *s, const struct snql_column *columns, 
     uint32_t *groups = ARENA_ARRAY(scratch, rows + 1, uint32_t);
     uint64_t *hours = ARENA_ARRAY(scratch, rows + 1, uint64_t);
     if (groups == NULL || hours == NULL)
-        return scratch->failed;
+        return arena_error(scratch);
     for (size_t i = 0; i < HOUR_KEY_COUNT; i++)
         keys[i] = *raw_column(s, columns, hour_keys[i]);
     const struct snql_column *times = raw_column(s, columns, "timestamp");
@@ -284,7 +284,7 @@ static enum err make_states(struct summing *s, const struct snql_function_state 
     const struct snql_function_state **list =
         ARENA_ARRAY(arena, s->hour_count + 1, const struct snql_function_state *);
     if (list == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < s->hour_count; i++) {
         struct hour *h = &s->hours[i];
         struct snql_function_state *state = ARENA_NEW(arena, struct snql_function_state);
@@ -292,7 +292,7 @@ static enum err make_states(struct summing *s, const struct snql_function_state 
         uint32_t *ends = arena_take(arena, h->ends.len + 8, 8);
         struct snql_function_origin *origins = arena_take(arena, h->origins.len + 8, 8);
         if (state == NULL || durations == NULL || ends == NULL || origins == NULL)
-            return arena->failed;
+            return arena_error(arena);
         memcpy(durations, h->durations.data, h->durations.len);
         memcpy(ends, h->ends.data, h->ends.len);
         memcpy(origins, h->origins.data, h->origins.len);
@@ -315,7 +315,7 @@ static enum err finish_hours(struct summing *s)
     TRY(make_states(s, &states));
     t->hours = ARENA_ARRAY(t->arena, t->schema->column_count + 1, struct snql_column);
     if (t->hours == NULL)
-        return t->arena->failed;
+        return arena_error(t->arena);
     t->hour_count = s->hour_count;
     for (size_t i = 0; i < t->schema->column_count; i++) {
         struct snql_type type = t->schema->columns[i].type;
@@ -370,7 +370,7 @@ static enum err next_hours(struct snql_store_table *t, struct arena *arena,
     rows = rows < SNQL_BATCH_ROWS ? rows : SNQL_BATCH_ROWS;
     uint32_t *numbers = ARENA_ARRAY(arena, rows + 1, uint32_t);
     if (numbers == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < rows; i++)
         numbers[i] = (uint32_t)(t->at + i);
     for (size_t i = 0; i < t->schema->column_count; i++)

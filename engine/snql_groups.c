@@ -43,11 +43,11 @@ static enum err keep_texts(struct snql_column *c, size_t rows, struct arena *are
     if (c->type.kind == SNQL_TYPE_STRING && rows > 0) {
         struct bytes *copy = ARENA_ARRAY(arena, stored, struct bytes);
         if (copy == NULL)
-            return arena->failed;
+            return arena_error(arena);
         for (size_t i = 0; i < stored; i++) {
             copy[i] = c->text[i];
             if (copy[i].len > 0 && (copy[i] = arena_copy(arena, c->text[i])).data == NULL)
-                return arena->failed;
+                return arena_error(arena);
         }
         c->text = copy;
     }
@@ -56,7 +56,7 @@ static enum err keep_texts(struct snql_column *c, size_t rows, struct arena *are
     size_t count = c->type.kind == SNQL_TYPE_ARRAY ? 1 : c->type.count;
     struct snql_column *elements = ARENA_ARRAY(arena, count + 1, struct snql_column);
     if (elements == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < count; i++) {
         elements[i] = c->elements[i];
         size_t inner = c->type.kind == SNQL_TYPE_TUPLE ? stored
@@ -81,7 +81,7 @@ static enum err make_slots(struct snql_groups *g, size_t count)
 {
     struct slot *slots = ARENA_ARRAY(g->arena, count, struct slot);
     if (slots == NULL)
-        return g->arena->failed;
+        return arena_error(g->arena);
     for (size_t i = 0; i < count; i++)
         slots[i].group = NO_GROUP;
     for (size_t i = 0; i < g->slot_count; i++) {
@@ -101,7 +101,7 @@ enum err snql_groups_create(size_t key_count, struct arena *arena, struct snql_g
 {
     struct snql_groups *g = ARENA_NEW(arena, struct snql_groups);
     if (g == NULL)
-        return arena->failed;
+        return arena_error(arena);
     *g = (struct snql_groups){.key_count = key_count, .arena = arena, .seed = hash_seed()};
     TRY(make_slots(g, SLOT_COUNT_FIRST));
     *ret = g;
@@ -115,7 +115,7 @@ static enum err reserve_chunk(struct snql_groups *g)
     size_t room = g->chunk_room == 0 ? 16 : g->chunk_room * 2;
     struct chunk *chunks = ARENA_ARRAY(g->arena, room, struct chunk);
     if (chunks == NULL)
-        return g->arena->failed;
+        return arena_error(g->arena);
     if (g->chunk_count > 0)
         memcpy(chunks, g->chunks, g->chunk_count * sizeof(*chunks));
     g->chunks = chunks;
@@ -164,12 +164,12 @@ enum err snql_groups_add(struct snql_groups *g, const struct snql_column *keys, 
         return ERR_LIMIT;
     uint32_t *new_rows = ARENA_ARRAY(scratch, rows, uint32_t);
     if (new_rows == NULL)
-        return scratch->failed;
+        return arena_error(scratch);
     TRY(reserve_chunk(g));
     struct batch b = {keys, new_rows, g->count};
     uint32_t found = 0;
     for (size_t row = 0; row < rows; row++) {
-        if (2 * (g->count + found + 1) > g->slot_count)
+        if (2 * ((size_t)g->count + found + 1) > g->slot_count)
             TRY(make_slots(g, g->slot_count * 2));
         uint64_t hash = hash_of(g, keys, row);
         size_t at = (size_t)hash & (g->slot_count - 1);
@@ -188,7 +188,7 @@ enum err snql_groups_add(struct snql_groups *g, const struct snql_column *keys, 
     chunk->first_group = g->count;
     chunk->keys = ARENA_ARRAY(g->arena, g->key_count + 1, struct snql_column);
     if (chunk->keys == NULL)
-        return g->arena->failed;
+        return arena_error(g->arena);
     for (size_t k = 0; k < g->key_count; k++)
         TRY(snql_column_keep(&keys[k], new_rows, found, g->arena, &chunk->keys[k]));
     g->chunk_count++;
@@ -210,7 +210,7 @@ enum err snql_groups_key(const struct snql_groups *g, size_t key, struct snql_ty
     const struct snql_column **columns =
         ARENA_ARRAY(g->arena, g->chunk_count, const struct snql_column *);
     if (columns == NULL)
-        return g->arena->failed;
+        return arena_error(g->arena);
     for (size_t i = 0; i < g->chunk_count; i++)
         columns[i] = &g->chunks[i].keys[key];
     return snql_column_concat(columns, g->chunk_count, g->arena, ret);

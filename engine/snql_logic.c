@@ -3,7 +3,7 @@
 
 /* ---- three-valued logic ---- */
 
-enum truth { FALSE_, TRUE_, UNKNOWN };
+enum truth { IS_FALSE, IS_TRUE, IS_UNKNOWN };
 
 static bool is_condition(struct snql_type t)
 {
@@ -21,10 +21,10 @@ static enum err check_conditions(struct snql_call *c, struct snql_error *error)
 static enum truth truth_of(const struct snql_column *c, size_t row)
 {
     if (snql_is_null(c, row))
-        return UNKNOWN;
+        return IS_UNKNOWN;
     size_t at = snql_at(c, row);
     bool set = snql_type_is_float(c->type) ? c->f64[at] != 0 : c->u64[at] != 0;
-    return set ? TRUE_ : FALSE_;
+    return set ? IS_TRUE : IS_FALSE;
 }
 
 static enum err bind_junction(struct snql_call *c, struct snql_error *error)
@@ -44,7 +44,7 @@ static void junction_plain(const struct snql_column *args, size_t count, bool is
         out[row] = is_and;
     for (size_t i = 0; i < count; i++) {
         for (size_t row = 0; row < rows; row++) {
-            bool set = truth_of(&args[i], row) == TRUE_;
+            bool set = truth_of(&args[i], row) == IS_TRUE;
             out[row] = is_and ? out[row] & set : out[row] | set;
         }
     }
@@ -57,7 +57,7 @@ static enum err eval_junction(const struct snql_call *c, const struct snql_colum
     bool is_and = c->function->variant == 1;
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     ret->u64 = out;
     if (!c->type.nullable) {
         junction_plain(args, c->count, is_and, frame->rows, out);
@@ -65,14 +65,14 @@ static enum err eval_junction(const struct snql_call *c, const struct snql_colum
     }
     uint8_t *nulls = SNQL_ROOM(frame, uint8_t);
     if (nulls == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         bool decided = false;
         bool unknown = false;
         for (size_t i = 0; i < c->count; i++) {
             enum truth t = truth_of(&args[i], row);
-            decided |= t == (is_and ? FALSE_ : TRUE_);
-            unknown |= t == UNKNOWN;
+            decided |= t == (is_and ? IS_FALSE : IS_TRUE);
+            unknown |= t == IS_UNKNOWN;
         }
         nulls[row] = unknown && !decided;
         out[row] = nulls[row] ? 0 : decided != is_and;
@@ -93,9 +93,9 @@ static enum err eval_not(const struct snql_call *c, const struct snql_column *ar
     (void)c;
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++)
-        out[row] = truth_of(&args[0], row) == FALSE_;
+        out[row] = truth_of(&args[0], row) == IS_FALSE;
     ret->u64 = out;
     return ERR_OK;
 }
@@ -114,7 +114,7 @@ static enum err eval_is_null(const struct snql_call *c, const struct snql_column
 {
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     bool wanted = c->function->variant == 1;
     for (size_t row = 0; row < frame->rows; row++)
         out[row] = snql_is_null(&args[0], row) == wanted;
@@ -153,7 +153,7 @@ static enum err choose(const struct snql_call *c, const struct snql_column *cons
     const struct snql_column **parts = ARENA_ARRAY(frame->arena, count, const struct snql_column *);
     uint32_t *rows = SNQL_ROOM(frame, uint32_t);
     if (wide == NULL || parts == NULL || rows == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t i = 0; i < count; i++) {
         TRY(snql_widen(branches[i], c->type, frame->arena, &wide[i]));
         wide[i].rows = frame->rows;
@@ -177,7 +177,7 @@ static enum err bind_if(struct snql_call *c, struct snql_error *error)
                                 "multiIf takes pairs of condition and value, and one value more");
     struct snql_type *types = ARENA_ARRAY(c->arena, c->count, struct snql_type);
     if (types == NULL)
-        return c->arena->failed;
+        return arena_error(c->arena);
     size_t count = 0;
     for (size_t i = 0; i + 1 < c->count; i += 2) {
         if (!is_condition(c->types[i]))
@@ -196,13 +196,13 @@ static enum err eval_if(const struct snql_call *c, const struct snql_column *arg
         ARENA_ARRAY(frame->arena, count, const struct snql_column *);
     uint32_t *which = SNQL_ROOM(frame, uint32_t);
     if (branches == NULL || which == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t i = 0; i + 1 < count; i++)
         branches[i] = &args[2 * i + 1];
     branches[count - 1] = &args[c->count - 1];
     for (size_t row = 0; row < frame->rows; row++) {
         uint32_t i = 0;
-        while (i + 1 < count && truth_of(&args[2 * (size_t)i], row) != TRUE_)
+        while (i + 1 < count && truth_of(&args[2 * (size_t)i], row) != IS_TRUE)
             i++;
         which[row] = i;
     }
@@ -227,7 +227,7 @@ static enum err eval_coalesce(const struct snql_call *c, const struct snql_colum
         ARENA_ARRAY(frame->arena, c->count, const struct snql_column *);
     uint32_t *which = SNQL_ROOM(frame, uint32_t);
     if (branches == NULL || which == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t i = 0; i < c->count; i++)
         branches[i] = &args[i];
     for (size_t row = 0; row < frame->rows; row++) {
@@ -256,7 +256,7 @@ static enum err eval_extreme(const struct snql_call *c, const struct snql_column
     struct snql_column *wide = ARENA_ARRAY(frame->arena, c->count, struct snql_column);
     uint32_t *which = SNQL_ROOM(frame, uint32_t);
     if (branches == NULL || which == NULL || wide == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t i = 0; i < c->count; i++) {
         TRY(snql_widen(&args[i], snql_type_bare(c->type), frame->arena, &wide[i]));
         wide[i].nulls = NULL;

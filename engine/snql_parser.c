@@ -179,7 +179,7 @@ static enum err new_expr(struct parser *p, enum snql_expr_kind kind, size_t from
         return fail(p, "a shorter query: this one has too many parts");
     struct snql_expr *e = ARENA_NEW(p->arena, struct snql_expr);
     if (e == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     *e = (struct snql_expr){
         .kind = kind, .offset = (uint32_t)from, .length = (uint32_t)(p->at - from), .depth = 1};
     *ret = e;
@@ -199,7 +199,7 @@ static enum err list_add(struct parser *p, struct expr_list *l, struct snql_expr
         size_t room = l->room == 0 ? 4 : l->room * 2;
         struct snql_expr **grown = ARENA_ARRAY(p->arena, room, struct snql_expr *);
         if (grown == NULL)
-            return p->arena->failed;
+            return arena_error(p->arena);
         if (l->count > 0)
             memcpy(grown, l->items, l->count * sizeof(struct snql_expr *));
         l->items = grown;
@@ -277,7 +277,7 @@ static enum err undo_escapes(struct parser *p, struct bytes raw, size_t from, st
 {
     uint8_t *out = arena_take(p->arena, raw.len, 1);
     if (out == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     size_t len = 0;
     for (size_t i = 0; i < raw.len; i++) {
         if (raw.data[i] != '\\') {
@@ -464,7 +464,8 @@ static bool is_lambda_ahead(const struct parser *p)
 }
 
 /* (`x`, `y`) -> f(...) */
-static enum err parse_lambda(struct parser *p, struct snql_expr **ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_lambda(struct parser *p, struct snql_expr **ret)
 {
     size_t from = p->at++;
     struct bytes names[8]; /* arrayMap over more arrays at once than anybody has */
@@ -487,7 +488,7 @@ static enum err parse_lambda(struct parser *p, struct snql_expr **ret) // NOLINT
     struct bytes *kept = ARENA_ARRAY(p->arena, count, struct bytes);
     struct snql_expr **args = ARENA_ARRAY(p->arena, 1, struct snql_expr *);
     if (kept == NULL || args == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     memcpy(kept, names, count * sizeof(*kept));
 
     struct lambda scope = {p->lambdas, kept, count};
@@ -510,8 +511,8 @@ static enum err parse_lambda(struct parser *p, struct snql_expr **ret) // NOLINT
 }
 
 /* "(" arguments ")", from the parenthesis on. */
-static enum err parse_arguments(struct parser *p,
-                                struct expr_list *ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_arguments(struct parser *p, struct expr_list *ret)
 {
     *ret = (struct expr_list){0};
     TRY(go_deeper(p));
@@ -543,9 +544,8 @@ static enum err parse_arguments(struct parser *p,
 }
 
 /* name(...), name(...)(...), at the first parenthesis. */
-static enum err parse_call(struct parser *p, size_t from,
-                           struct bytes name, // NOLINT(misc-no-recursion)
-                           struct snql_expr **ret)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_call(struct parser *p, size_t from, struct bytes name, struct snql_expr **ret)
 {
     struct expr_list args;
     struct expr_list parameters = {0};
@@ -582,7 +582,8 @@ static bool is_word_literal(struct bytes name, struct snql_literal *ret)
 }
 
 /* What begins with a letter: a call, a subscript, true/false/null, a column. */
-static enum err parse_named(struct parser *p, struct snql_expr **ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_named(struct parser *p, struct snql_expr **ret)
 {
     size_t from = p->at;
     struct bytes name = read_while(p, is_name);
@@ -612,7 +613,8 @@ static enum err parse_named(struct parser *p, struct snql_expr **ret) // NOLINT(
     return ERR_OK;
 }
 
-static enum err parse_term(struct parser *p, struct snql_expr **ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_term(struct parser *p, struct snql_expr **ret)
 {
     int c = peek(p);
     if (is_letter(c))
@@ -649,7 +651,8 @@ static bool accept_sign(struct parser *p, char one, char other, char *ret)
     return true;
 }
 
-static enum err parse_product(struct parser *p, struct snql_expr **ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_product(struct parser *p, struct snql_expr **ret)
 {
     size_t from = p->at;
     char sign;
@@ -663,7 +666,8 @@ static enum err parse_product(struct parser *p, struct snql_expr **ret) // NOLIN
     return ERR_OK;
 }
 
-static enum err parse_sum(struct parser *p, struct snql_expr **ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_sum(struct parser *p, struct snql_expr **ret)
 {
     size_t from = p->at;
     char sign;
@@ -723,7 +727,8 @@ static bool is_condition_ahead(struct parser *p)
 }
 
 /* The right side of an operator: no infix expression. */
-static enum err parse_value(struct parser *p, struct snql_expr **ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_value(struct parser *p, struct snql_expr **ret)
 {
     if (peek(p) == '(')
         return fail(p, "a function call, a literal or a column");
@@ -733,8 +738,8 @@ static enum err parse_value(struct parser *p, struct snql_expr **ret) // NOLINT(
     return ERR_OK;
 }
 
-static enum err parse_condition(struct parser *p,
-                                struct snql_expr **ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_condition(struct parser *p, struct snql_expr **ret)
 {
     size_t from = p->at;
     if (peek(p) == '(' && is_condition_ahead(p)) {
@@ -779,8 +784,8 @@ static bool accept_chain_word(struct parser *p, const char *word)
 }
 
 /* Conditions with the word between them; one alone is itself. */
-static enum err parse_chain(struct parser *p, const char *word,
-                            struct bytes function, // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_chain(struct parser *p, const char *word, struct bytes function,
                             enum err (*parse_part)(struct parser *, struct snql_expr **),
                             struct snql_expr **ret)
 {
@@ -796,14 +801,14 @@ static enum err parse_chain(struct parser *p, const char *word,
     return parts.count == 1 ? ERR_OK : make_call(p, from, function, parts, ret);
 }
 
-static enum err parse_conjunction(struct parser *p,
-                                  struct snql_expr **ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_conjunction(struct parser *p, struct snql_expr **ret)
 {
     return parse_chain(p, "AND", BYTES("and"), parse_condition, ret);
 }
 
-static enum err parse_disjunction(struct parser *p,
-                                  struct snql_expr **ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_disjunction(struct parser *p, struct snql_expr **ret)
 {
     skip_blanks(p);
     return parse_chain(p, "OR", BYTES("or"), parse_conjunction, ret);
@@ -850,7 +855,7 @@ static enum err parse_order(struct parser *p, struct snql_query *q)
             room = room == 0 ? 4 : room * 2;
             struct snql_order *grown = ARENA_ARRAY(p->arena, room, struct snql_order);
             if (grown == NULL)
-                return p->arena->failed;
+                return arena_error(p->arena);
             if (q->order_count > 0)
                 memcpy(grown, q->order, q->order_count * sizeof(*grown));
             q->order = grown;
@@ -905,7 +910,8 @@ static enum err parse_sample(struct parser *p, struct snql_query *q)
 
 static enum err parse_query(struct parser *p, struct snql_query **ret);
 
-static enum err parse_source(struct parser *p, struct snql_query *q) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_source(struct parser *p, struct snql_query *q)
 {
     if (accept(p, "{")) {
         q->source_kind = SNQL_SUBQUERY;
@@ -976,11 +982,12 @@ static enum err parse_ends(struct parser *p, struct snql_query *q)
     return ERR_OK;
 }
 
-static enum err parse_query(struct parser *p, struct snql_query **ret) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err parse_query(struct parser *p, struct snql_query **ret)
 {
     struct snql_query *q = ARENA_NEW(p->arena, struct snql_query);
     if (q == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     *q = (struct snql_query){0};
     struct expr_list items;
     skip_blanks(p);

@@ -93,6 +93,7 @@ static bool column_microseconds(const struct snql_column *c, int64_t *ret)
     }
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): one of many of its type */
 static enum err no_inputs(void *self, const struct snql_expr *e, uint32_t *ret_input,
                           struct snql_type *ret_type, struct snql_error *error)
 {
@@ -208,7 +209,7 @@ static enum err one_box(struct planner *p, struct snql_box box, struct snql_plan
 {
     struct snql_box *b = ARENA_NEW(p->arena, struct snql_box);
     if (b == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     *b = box;
     *ret = (struct snql_plan){b, 1};
     return ERR_OK;
@@ -219,7 +220,7 @@ static enum err number_box(struct planner *p, struct snql_expr **list, size_t co
 {
     uint64_t *values = ARENA_ARRAY(p->arena, count + 1, uint64_t);
     if (values == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         const struct snql_literal *v = &list[i]->literal;
@@ -243,7 +244,7 @@ static enum err id_box(struct planner *p, enum place place, struct snql_expr **l
 {
     struct uuid *values = ARENA_ARRAY(p->arena, count + 1, struct uuid);
     if (values == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         if (list[i]->kind != SNQL_LITERAL)
@@ -347,7 +348,7 @@ static enum err meet_ids(struct planner *p, struct snql_ids a, struct snql_ids b
     size_t most = a.count < b.count ? a.count : b.count;
     struct uuid *values = ARENA_ARRAY(p->arena, most + 1, struct uuid);
     if (values == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     ret->values = values;
     ret->count =
         meet_lists(a.values, a.count, b.values, b.count, sizeof(*values), compare_ids, values);
@@ -363,7 +364,7 @@ static enum err meet_numbers(struct planner *p, struct snql_numbers a, struct sn
     size_t most = a.count < b.count ? a.count : b.count;
     uint64_t *values = ARENA_ARRAY(p->arena, most + 1, uint64_t);
     if (values == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     ret->values = values;
     ret->count =
         meet_lists(a.values, a.count, b.values, b.count, sizeof(*values), compare_numbers, values);
@@ -391,7 +392,7 @@ static enum err meet(struct planner *p, struct snql_plan a, struct snql_plan b,
     }
     struct snql_box *boxes = ARENA_ARRAY(p->arena, a.count * b.count + 1, struct snql_box);
     if (boxes == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     size_t count = 0;
     for (size_t i = 0; i < a.count; i++) {
         for (size_t j = 0; j < b.count; j++) {
@@ -412,8 +413,8 @@ static enum err meet(struct planner *p, struct snql_plan a, struct snql_plan b,
 
 static enum err condition(struct planner *p, const struct snql_expr *e, struct snql_plan *ret);
 
-static enum err all_of(struct planner *p, const struct snql_expr *e, // NOLINT(misc-no-recursion)
-                       struct snql_plan *ret)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err all_of(struct planner *p, const struct snql_expr *e, struct snql_plan *ret)
 {
     TRY(condition(p, e->args[0], ret));
     for (size_t i = 1; i < e->arg_count; i++) {
@@ -425,12 +426,12 @@ static enum err all_of(struct planner *p, const struct snql_expr *e, // NOLINT(m
 }
 
 /* Boxes of any; when one of them is everything, or there are too many, so is the union. */
-static enum err any_of(struct planner *p, const struct snql_expr *e, // NOLINT(misc-no-recursion)
-                       struct snql_plan *ret)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err any_of(struct planner *p, const struct snql_expr *e, struct snql_plan *ret)
 {
     struct snql_plan *parts = ARENA_ARRAY(p->arena, e->arg_count, struct snql_plan);
     if (parts == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     size_t count = 0;
     for (size_t i = 0; i < e->arg_count; i++) {
         TRY(condition(p, e->args[i], &parts[i]));
@@ -442,7 +443,7 @@ static enum err any_of(struct planner *p, const struct snql_expr *e, // NOLINT(m
         return one_box(p, everywhere, ret);
     struct snql_box *boxes = ARENA_ARRAY(p->arena, count + 1, struct snql_box);
     if (boxes == NULL)
-        return p->arena->failed;
+        return arena_error(p->arena);
     size_t at = 0;
     for (size_t i = 0; i < e->arg_count; i++) {
         if (parts[i].count > 0)
@@ -465,8 +466,8 @@ static const struct snql_expr *without_equals_one(const struct snql_expr *e)
 }
 
 /* As deep as the parser lets conditions be. */
-static enum err condition(struct planner *p, const struct snql_expr *e, // NOLINT(misc-no-recursion)
-                          struct snql_plan *ret)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+static enum err condition(struct planner *p, const struct snql_expr *e, struct snql_plan *ret)
 {
     e = without_equals_one(e);
     if (e->kind == SNQL_CALL && e->arg_count >= 2) {

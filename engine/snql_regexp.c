@@ -195,7 +195,7 @@ static enum err eval_rows(struct regexp *r, const struct snql_call *c,
     struct bytes *texts = SNQL_ROOM(frame, struct bytes);
     struct buffer replaced;
     if (flags == NULL || texts == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     buffer_init(&replaced, MIB(64), frame->arena->account);
     enum err rc = ERR_OK;
     for (size_t row = 0; row < frame->rows && rc == ERR_OK; row++) {
@@ -219,7 +219,7 @@ static enum err eval_rows(struct regexp *r, const struct snql_call *c,
             if (rc == ERR_OK && replaced.len > 0)
                 texts[row] = arena_copy(frame->arena, buffer_bytes(&replaced));
             if (rc == ERR_OK && texts[row].data == NULL)
-                rc = frame->arena->failed;
+                rc = arena_error(frame->arena);
         }
     }
     buffer_close(&replaced);

@@ -25,7 +25,7 @@ static enum err add_found(struct snql_store_table *t, const struct row_list *fou
             size_t room = t->rows.capacity == 0 ? 64 : t->rows.capacity * 2;
             row_id *grown = ARENA_ARRAY(t->arena, room, row_id);
             if (grown == NULL)
-                return t->arena->failed;
+                return arena_error(t->arena);
             if (t->rows.count > 0)
                 memcpy(grown, t->rows.ids, t->rows.count * sizeof(*grown));
             t->rows.ids = grown;
@@ -156,7 +156,7 @@ enum err snql_batch_begin(struct snql_table_batch *b, const struct snql_table_sc
     b->values = ARENA_ARRAY(arena, schema->column_count, void *);
     b->nulls = ARENA_ARRAY(arena, schema->column_count, uint8_t *);
     if (b->values == NULL || b->nulls == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (size_t i = 0; i < schema->column_count; i++) {
         size_t width = snql_column_width(schema->columns[i].type);
         b->values[i] = NULL;
@@ -167,7 +167,7 @@ enum err snql_batch_begin(struct snql_table_batch *b, const struct snql_table_sc
         if (schema->columns[i].type.nullable)
             b->nulls[i] = ARENA_ARRAY(arena, room + 1, uint8_t);
         if (b->values[i] == NULL || (schema->columns[i].type.nullable && b->nulls[i] == NULL))
-            return arena->failed;
+            return arena_error(arena);
         if (b->nulls[i] != NULL)
             memset(b->nulls[i], 0, room + 1);
     }
@@ -221,7 +221,7 @@ enum err snql_put_id(struct snql_table_batch *b, const char *name, struct uuid v
         return ERR_OK;
     char *digits = arena_take(b->arena, UUID_TEXT_SIZE + 1, 1);
     if (digits == NULL)
-        return b->arena->failed;
+        return arena_error(b->arena);
     uuid_print(v, digits);
     ((struct bytes *)b->values[at])[b->rows] = bytes_of(digits, UUID_TEXT_SIZE);
     return ERR_OK;
@@ -296,7 +296,7 @@ static enum err read_member(struct bytes object, const char *key, struct arena *
     enum err rc = json_end(&reader);
     if (rc == ERR_OK) {
         *ret = arena_copy(arena, text);
-        rc = ret->data == NULL ? arena->failed : ERR_OK;
+        rc = ret->data == NULL ? arena_error(arena) : ERR_OK;
     }
     buffer_close(&scratch);
     return rc == ERR_MALFORMED ? ERR_OK : rc;
@@ -428,7 +428,7 @@ static enum err make_table(void *self, const struct snql_table_schema *schema,
         ARENA_ARRAY(arena, schema->column_count, struct snql_relation_column);
     (void)error;
     if (t == NULL || columns == NULL)
-        return arena->failed;
+        return arena_error(arena);
     *t =
         (struct snql_store_table){.snap = self, .schema = schema, .budget = budget, .arena = arena};
     for (size_t i = 0; i < schema->column_count; i++)

@@ -103,11 +103,11 @@ static enum err eval_fold(const struct snql_call *c, const struct snql_column *a
 {
     struct bytes *out = SNQL_ROOM(frame, struct bytes);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         out[row] = fold(text_at(&args[0], row), (enum folding)c->function->variant, frame->arena);
         if (out[row].data == NULL)
-            return frame->arena->failed;
+            return arena_error(frame->arena);
     }
     ret->text = out;
     return ERR_OK;
@@ -134,12 +134,12 @@ static enum err eval_position(const struct snql_call *c, const struct snql_colum
     enum folding f = (enum folding)c->function->variant;
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         struct bytes haystack = fold(text_at(&args[0], row), f, frame->arena);
         struct bytes needle = fold(text_at(&args[1], row), f, frame->arena);
         if (frame->arena->failed != ERR_OK)
-            return frame->arena->failed;
+            return arena_error(frame->arena);
         size_t at = find(haystack, needle);
         out[row] = at > haystack.len ? 0 : at + 1;
         if (f == FOLD_LOWER_UTF8 && out[row] > 0) /* counted in characters */
@@ -160,7 +160,7 @@ static enum err eval_starts_with(const struct snql_call *c, const struct snql_co
 {
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         struct bytes text = text_at(&args[0], row);
         struct bytes part = text_at(&args[1], row);
@@ -221,12 +221,12 @@ static enum err eval_like(const struct snql_call *c, const struct snql_column *a
     enum folding f = (c->function->variant & 2) != 0 ? FOLD_LOWER_UTF8 : FOLD_NONE;
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         struct bytes text = fold(text_at(&args[0], row), f, frame->arena);
         struct bytes pattern = fold(text_at(&args[1], row), f, frame->arena);
         if (frame->arena->failed != ERR_OK)
-            return frame->arena->failed;
+            return arena_error(frame->arena);
         out[row] = is_like(text, pattern) != negated;
     }
     ret->u64 = out;
@@ -253,7 +253,7 @@ static enum err eval_size(const struct snql_call *c, const struct snql_column *a
 {
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         uint64_t size;
         if (args[0].type.kind == SNQL_TYPE_ARRAY) {
@@ -285,7 +285,7 @@ static enum err builder_begin(struct text_builder *b, const struct snql_frame *f
 {
     buffer_init(&b->all, MIB(256), frame->arena->account);
     b->ends = SNQL_ROOM(frame, size_t);
-    return b->ends == NULL ? frame->arena->failed : ERR_OK;
+    return b->ends == NULL ? arena_error(frame->arena) : ERR_OK;
 }
 
 static enum err builder_end(struct text_builder *b, const struct snql_frame *frame,
@@ -297,11 +297,11 @@ static enum err builder_end(struct text_builder *b, const struct snql_frame *fra
     if (rc == ERR_OK && b->all.len > 0) {
         kept = arena_copy(frame->arena, buffer_bytes(&b->all));
         if (kept.data == NULL)
-            rc = frame->arena->failed;
+            rc = arena_error(frame->arena);
     }
     buffer_close(&b->all);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     size_t from = 0;
     for (size_t row = 0; row < frame->rows && rc == ERR_OK; row++) {
         out[row] = bytes_of(kept.data + from, b->ends[row] - from);
@@ -400,7 +400,7 @@ static enum err eval_slice(const struct snql_call *c, const struct snql_column *
 {
     struct bytes *out = SNQL_ROOM(frame, struct bytes);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         struct bytes text = text_at(&args[0], row);
         int64_t n = c->count > 1 ? integer_at(&args[1], row) : 0;
@@ -485,7 +485,7 @@ static enum err eval_split(const struct snql_call *c, const struct snql_column *
     struct bytes *out = ARENA_ARRAY(frame->arena, total + 1, struct bytes);
     struct snql_column *element = ARENA_NEW(frame->arena, struct snql_column);
     if (ends == NULL || out == NULL || element == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     uint32_t count = 0;
     for (size_t row = 0; row < frame->rows; row++) {
         struct bytes text = text_at(&args[1], row);

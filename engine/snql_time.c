@@ -1,4 +1,6 @@
 /* snql_time.c - moments: rounding, parts, differences, intervals. All in UTC. */
+#include <assert.h>
+
 #include "base/civil.h"
 #include "engine/snql_function.h"
 
@@ -14,6 +16,7 @@ static int64_t unit_of(unsigned precision)
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
+    assert(b > 0);
     return a / b - (a % b != 0 && (a < 0) != (b < 0));
 }
 
@@ -103,7 +106,7 @@ static int64_t part_of(enum part p, int64_t seconds)
     case DAY_OF_MONTH: return d.day;
     case MONTH: return d.month;
     case YEAR: return d.year;
-    case YYYYMMDD: return d.year * 10000 + d.month * 100 + d.day;
+    case YYYYMMDD: return d.year * 10000 + (int64_t)d.month * 100 + d.day;
     default: return seconds;
     }
 }
@@ -126,7 +129,7 @@ static enum err eval_part(const struct snql_call *c, const struct snql_column *a
 {
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++)
         out[row] = snql_wrap(
             (uint64_t)part_of((enum part)c->function->variant, seconds_at(&args[0], row)), c->type);
@@ -154,7 +157,7 @@ static enum err eval_bucket(const struct snql_call *c, const struct snql_column 
     int64_t width = args[1].i64[0];
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         int64_t bucket = floor_div(seconds_at(&args[0], row), width);
         out[row] = (uint64_t)(c->type.kind == SNQL_TYPE_DATE ? bucket : bucket * width);
@@ -193,7 +196,7 @@ static enum err eval_start_of_interval(const struct snql_call *c, const struct s
     int64_t width = c->constants[1]->i64[0] * interval_seconds(c->types[1].interval);
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++)
         out[row] = (uint32_t)(floor_div(seconds_at(&args[0], row), width) * width);
     ret->u64 = out;
@@ -256,7 +259,7 @@ static enum err eval_make(const struct snql_call *c, const struct snql_column *a
 {
     uint64_t *out = SNQL_ROOM(frame, uint64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     ret->u64 = out;
     struct snql_type from = args[0].type;
     if (from.kind == SNQL_TYPE_STRING) {
@@ -346,13 +349,13 @@ enum err snql_time_add(const struct snql_column *time, const struct snql_column 
                        bool minus, struct snql_type type, const struct snql_frame *frame,
                        struct snql_column *ret)
 {
-    static const int64_t seconds[] = {1, 60, 3600, DAY, 7 * DAY, 0, 0, 0};
+    static const int64_t seconds[] = {1, 60, 3600, DAY, INT64_C(7) * DAY, 0, 0, 0};
     static const int64_t months[] = {0, 0, 0, 0, 0, 1, 3, 12};
     enum snql_interval i = interval->type.interval;
     struct snql_column wide;
     int64_t *out = SNQL_ROOM(frame, int64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     TRY(snql_widen(time, type, frame->arena, &wide));
     int64_t per_day = type.kind == SNQL_TYPE_DATE ? 1 : DAY * unit_of(type.precision);
     for (size_t row = 0; row < frame->rows; row++) {
@@ -397,7 +400,7 @@ static enum err eval_add(const struct snql_call *c, const struct snql_column *ar
     struct snql_column by = {.rows = frame->rows};
     int64_t *numbers = SNQL_ROOM(frame, int64_t);
     if (numbers == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     bool integer = snql_type_is_integer(args[1].type);
     for (size_t row = 0; row < frame->rows; row++)
         numbers[row] =
@@ -423,7 +426,7 @@ static enum err bind_difference(struct snql_call *c, struct snql_error *error)
         if (bytes_equal(c->constants[0]->text[0], bytes_of_text(units[i]))) {
             enum snql_interval *unit = ARENA_NEW(c->arena, enum snql_interval);
             if (unit == NULL)
-                return c->arena->failed;
+                return arena_error(c->arena);
             *unit = (enum snql_interval)i;
             c->data = unit;
             return ERR_OK;
@@ -456,7 +459,7 @@ static enum err eval_difference(const struct snql_call *c, const struct snql_col
     const enum snql_interval *unit = c->data;
     int64_t *out = SNQL_ROOM(frame, int64_t);
     if (out == NULL)
-        return frame->arena->failed;
+        return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++)
         out[row] = unit_number(*unit, seconds_at(&args[2], row)) -
                    unit_number(*unit, seconds_at(&args[1], row));

@@ -21,8 +21,6 @@ static const char *const intervals[] = {
     [SNQL_INTERVAL_QUARTER] = "IntervalQuarter", [SNQL_INTERVAL_YEAR] = "IntervalYear",
 };
 
-#define EXAMPLE_TUPLE "Tuple(UUID, String, Nullable(DateTime64(6)), Nullable(DateTime64(6)))"
-
 static const char *const states[] = {
     [SNQL_STATE_COUNT] = "count, Float64",
     [SNQL_STATE_PERCENTILES] = "quantiles(0.5, 0.75, 0.9, 0.95, 0.99), Float64",
@@ -31,9 +29,11 @@ static const char *const states[] = {
     [SNQL_STATE_AVG] = "avg, Float64",
     [SNQL_STATE_SUM] = "sum, Float64",
     [SNQL_STATE_WORST] = "argMax, UUID, Float64",
-    [SNQL_STATE_WORST_V2] = "argMax, " EXAMPLE_TUPLE ", Float64",
+    [SNQL_STATE_WORST_V2] =
+        "argMax, Tuple(UUID, String, Nullable(DateTime64(6)), Nullable(DateTime64(6))), Float64",
     [SNQL_STATE_EXAMPLES] = "groupUniqArray(5), UUID",
-    [SNQL_STATE_EXAMPLES_V2] = "groupUniqArray(5), " EXAMPLE_TUPLE,
+    [SNQL_STATE_EXAMPLES_V2] =
+        "groupUniqArray(5), Tuple(UUID, String, Nullable(DateTime64(6)), Nullable(DateTime64(6)))",
 };
 
 static const char *zone_name(enum snql_zone zone)
@@ -87,7 +87,8 @@ static void print_plain(struct snql_type t, struct buffer *out)
     }
 }
 
-void snql_type_print(struct snql_type t, struct buffer *out) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+void snql_type_print(struct snql_type t, struct buffer *out)
 {
     if (t.low_cardinality)
         buffer_put(out, BYTES("LowCardinality("));
@@ -100,7 +101,8 @@ void snql_type_print(struct snql_type t, struct buffer *out) // NOLINT(misc-no-r
         buffer_put(out, BYTES(")"));
 }
 
-bool snql_type_equal(struct snql_type a, struct snql_type b) // NOLINT(misc-no-recursion)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+bool snql_type_equal(struct snql_type a, struct snql_type b)
 {
     if (a.kind != b.kind || a.nullable != b.nullable || a.low_cardinality != b.low_cardinality ||
         a.precision != b.precision || a.zone != b.zone || a.state != b.state ||
@@ -242,7 +244,7 @@ static enum err common_nested(struct snql_type a, struct snql_type b, struct are
         return refuse(error, a, b);
     struct snql_type *elements = ARENA_ARRAY(arena, a.count + 1, struct snql_type);
     if (elements == NULL)
-        return arena->failed;
+        return arena_error(arena);
     for (uint32_t i = 0; i < a.count; i++)
         TRY(common_of_two(a.elements[i], b.elements[i], arena, &elements[i], error));
     *ret = a;
