@@ -1076,7 +1076,7 @@ static uint64_t level_bits(struct snql_type t, double v)
         memcpy(&bits, &v, sizeof(bits));
         return bits;
     }
-    return isnan(v) ? 0 : snql_wrap((uint64_t)(int64_t)v, t);
+    return isnan(v) ? 0 : snql_wrap((uint64_t)snql_double_to_i64(v), t);
 }
 
 static enum err finish_quantiles(const struct snql_states *s, uint32_t group_count,

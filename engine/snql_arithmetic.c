@@ -98,9 +98,10 @@ static enum err eval_time_sum(const struct snql_call *c, const struct snql_colum
     for (unsigned i = 0; i < c->type.precision; i++)
         unit *= 10;
     for (size_t row = 0; row < frame->rows; row++) {
-        uint64_t shift = snql_type_is_integer(other->type)
-                             ? integer_at(other, row) * (uint64_t)unit
-                             : (uint64_t)(int64_t)(snql_as_double(other, row) * (double)unit);
+        uint64_t shift =
+            snql_type_is_integer(other->type)
+                ? integer_at(other, row) * (uint64_t)unit
+                : (uint64_t)snql_double_to_i64(snql_as_double(other, row) * (double)unit);
         uint64_t at = integer_at(&args[time], row);
         out[row] = (int64_t)snql_wrap(minus ? at - shift : at + shift, c->type);
     }

@@ -42,8 +42,7 @@ double snql_as_double(const struct snql_column *c, size_t row)
     return snql_type_is_signed(c->type) ? (double)c->i64[at] : (double)c->u64[at];
 }
 
-/* Cut towards zero; what does not fit is as near as it gets, NaN is 0. */
-static int64_t double_to_i64(double v)
+int64_t snql_double_to_i64(double v)
 {
     if (isnan(v))
         return 0;
@@ -134,7 +133,7 @@ enum err snql_text_to(struct bytes text, struct snql_type type, struct arena *ar
     } else if (snql_type_is_float(type) || type.kind == SNQL_TYPE_DECIMAL) {
         ok = text_to_double(text, &d);
         if (ok && type.kind == SNQL_TYPE_DECIMAL)
-            *number = (uint64_t)double_to_i64(d * (double)unit_of(type.precision));
+            *number = (uint64_t)snql_double_to_i64(d * (double)unit_of(type.precision));
         else if (ok)
             memcpy(number, &d, sizeof(d));
     } else if (snql_type_is_integer(type)) {
@@ -151,7 +150,7 @@ static int64_t to_ticks(const struct snql_column *c, size_t at, struct snql_type
     int64_t unit = unit_of(type.precision);
     int64_t v = c->i64[at];
     if (snql_type_is_float(c->type))
-        return double_to_i64(c->f64[at] * (double)unit);
+        return snql_double_to_i64(c->f64[at] * (double)unit);
     if (c->type.kind == SNQL_TYPE_DATETIME64) {
         if (c->type.precision > type.precision)
             return v / unit_of((unsigned)c->type.precision - type.precision);
@@ -213,9 +212,16 @@ enum err snql_widen(const struct snql_column *c, struct snql_type type, struct a
     struct snql_column from = *c;
     *ret = from;
     ret->type = type;
+    bool nested = type.kind == SNQL_TYPE_ARRAY || type.kind == SNQL_TYPE_TUPLE;
+    if (from.type.kind == SNQL_TYPE_NOTHING && nested) { /* there is no NULL of these */
+        TRY(snql_column_default(type, arena, ret));
+        ret->constant = true;
+        ret->rows = from.rows;
+        return ERR_OK;
+    }
     if (from.type.kind == SNQL_TYPE_NOTHING && type.kind != SNQL_TYPE_NOTHING)
         return all_null(&from, arena, ret);
-    if (type.kind == SNQL_TYPE_ARRAY || type.kind == SNQL_TYPE_TUPLE) {
+    if (nested) {
         struct snql_column *elements = ARENA_ARRAY(arena, type.count + 1, struct snql_column);
         if (elements == NULL)
             return arena_error(arena);
@@ -427,7 +433,7 @@ static uint64_t number_to(const struct snql_column *c, size_t row, struct snql_t
         d = trunc(c->f64[at]);
         return snql_wrap(d >= 9223372036854775808.0 && d < 18446744073709551616.0
                              ? (uint64_t)d
-                             : (uint64_t)double_to_i64(d),
+                             : (uint64_t)snql_double_to_i64(d),
                          type);
     }
     if (c->type.kind == SNQL_TYPE_DATETIME64 || c->type.kind == SNQL_TYPE_DECIMAL)

@@ -107,6 +107,8 @@ enum err snql_time_add(const struct snql_column *time, const struct snql_column 
 enum err snql_array_reverse(const struct snql_column *c, const struct snql_frame *frame,
                             struct snql_column *ret) MUST_CHECK;
 
+/* Cut towards zero; what does not fit is as near as it gets, NaN is 0. */
+int64_t snql_double_to_i64(double v);
 /* A number as a double; of any type of number or time (in its own unit). */
 double snql_as_double(const struct snql_column *c, size_t row);
 

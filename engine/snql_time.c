@@ -278,9 +278,10 @@ static enum err eval_make(const struct snql_call *c, const struct snql_column *a
         return ERR_OK;
     }
     for (size_t row = 0; row < frame->rows; row++) {
-        int64_t seconds = snql_type_is_time(from)      ? seconds_at(&args[0], row)
-                          : snql_type_is_integer(from) ? args[0].i64[snql_at(&args[0], row)]
-                                                       : (int64_t)snql_as_double(&args[0], row);
+        int64_t seconds = snql_type_is_time(from) ? seconds_at(&args[0], row)
+                          : snql_type_is_integer(from)
+                              ? args[0].i64[snql_at(&args[0], row)]
+                              : snql_double_to_i64(snql_as_double(&args[0], row));
         if (c->type.kind == SNQL_TYPE_DATE) /* small numbers count days */
             seconds = !snql_type_is_time(from) && seconds <= UINT16_MAX ? seconds
                                                                         : floor_div(seconds, DAY);
@@ -403,8 +404,8 @@ static enum err eval_add(const struct snql_call *c, const struct snql_column *ar
         return arena_error(frame->arena);
     bool integer = snql_type_is_integer(args[1].type);
     for (size_t row = 0; row < frame->rows; row++)
-        numbers[row] =
-            integer ? args[1].i64[snql_at(&args[1], row)] : (int64_t)snql_as_double(&args[1], row);
+        numbers[row] = integer ? args[1].i64[snql_at(&args[1], row)]
+                               : snql_double_to_i64(snql_as_double(&args[1], row));
     by.i64 = numbers;
     by.type = (struct snql_type){.kind = SNQL_TYPE_INTERVAL,
                                  .interval = (enum snql_interval)(c->function->variant & 63)};
