@@ -280,8 +280,8 @@ static void answer(struct handler_context *c, const struct http_request *q, stru
     if (rc == ERR_OK || rc == ERR_CANCELED)
         return;
     if (rc == ERR_BUSY || rc == ERR_NOMEM)
-        (void)snql_refuse_code(&e, SNQL_CODE_MEMORY, "there is no memory for the answer: %s",
-                               err_text(rc));
+        snql_error_write_code(&e, SNQL_CODE_MEMORY, "there is no memory for the answer: %s",
+                              err_text(rc));
     else if (e.info.text[0] == '\0')
         (void)err_set(&e.info, rc, "%s", err_text(rc));
     refuse(r, &e);

@@ -148,8 +148,8 @@ enum err snql_run(const struct snql_request *request, const struct snql_catalog 
     enum err rc = run_text(&r, ret);
     buffer_close(&r.plan);
     if (rc == ERR_NOMEM || rc == ERR_BUSY) {
-        (void)snql_refuse_code(error, SNQL_CODE_MEMORY,
-                               "the query needs more memory than there is: %s", err_text(rc));
+        snql_error_write_code(error, SNQL_CODE_MEMORY,
+                              "the query needs more memory than there is: %s", err_text(rc));
         rc = ERR_LIMIT;
     }
     return rc;

@@ -385,9 +385,9 @@ static enum err number_value(struct snql_call *c, const struct snql_column *list
         double d = snql_as_double(list, at);
         memcpy(value, &d, sizeof(d));
     } else if (snql_type_is_float(list->type)) {
-        *ret_fits = double_as_integer(list->f64[at], type, value);
+        *ret_fits &= double_as_integer(list->f64[at], type, value);
     } else {
-        *ret_fits = integer_fits(list, at, type);
+        *ret_fits &= integer_fits(list, at, type);
     }
     return ERR_OK;
 }

@@ -56,10 +56,16 @@ struct snql_error {
     struct errinfo info;  /* the message */
 };
 
-/* Fill the error, return `rc`; as err_set. */
-enum err snql_refuse(struct snql_error *e, const char *format, ...)
-    PRINTF_LIKE(2, 3); /* INVALID_QUERY, ERR_MALFORMED */
-enum err snql_refuse_code(struct snql_error *e, enum snql_code code, const char *format, ...)
-    PRINTF_LIKE(3, 4); /* ENGINE, ERR_MALFORMED */
+/* Fill the error: INVALID_QUERY, or the engine's with a code. */
+void snql_error_write(struct snql_error *e, const char *format, ...) PRINTF_LIKE(2, 3);
+void snql_error_write_code(struct snql_error *e, enum snql_code code, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+/* The same, and ERR_MALFORMED: `return snql_refuse(error, "...")`. Macros, so that whoever reads the
+ * code, the linter too, sees that a refusal is never ERR_OK. */
+/* NOLINTBEGIN(readability-identifier-naming): used as functions are */
+#define snql_refuse(e, ...) (snql_error_write((e), __VA_ARGS__), ERR_MALFORMED)
+#define snql_refuse_code(e, code, ...) \
+    (snql_error_write_code((e), (code), __VA_ARGS__), ERR_MALFORMED)
+/* NOLINTEND(readability-identifier-naming) */
 
 #endif

@@ -904,8 +904,8 @@ enum err snql_execute(const struct snql_query *q, const struct snql_relation *re
         rc = finish(&x, ret);
     arena_close(&x.kept.arena);
     if (rc == ERR_BUSY || rc == ERR_LIMIT || rc == ERR_NOMEM) {
-        (void)snql_refuse_code(error, SNQL_CODE_MEMORY,
-                               "the query needs more memory than there is: %s", err_text(rc));
+        snql_error_write_code(error, SNQL_CODE_MEMORY,
+                              "the query needs more memory than there is: %s", err_text(rc));
         rc = ERR_LIMIT;
     }
     return rc;

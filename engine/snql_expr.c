@@ -186,27 +186,311 @@ static bool holds(const struct snql_column *c, size_t row)
     return snql_type_is_float(c->type) ? c->f64[at] != 0 : c->u64[at] != 0;
 }
 
+/* ---- filters ---- */
+
+/* Rows of a batch, ascending. */
+struct chosen_rows {
+    uint32_t *rows;
+    size_t count;
+};
+
+/* A condition asked of some rows of a batch. */
+struct filter {
+    const struct snql_batch *batch;
+    struct snql_error *error;
+};
+
+/* Only what the condition looks at is gathered. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets expressions be */
+static enum err gather_used(const struct snql_bound *b, const struct filter *f,
+                            const struct chosen_rows *in, struct snql_column *inputs, bool *done)
+{
+    if (b->kind == BOUND_INPUT && !done[b->place]) {
+        done[b->place] = true;
+        return snql_column_gather(&f->batch->inputs[b->place], in->rows, in->count, f->batch->arena,
+                                  &inputs[b->place]);
+    }
+    if (b->kind != BOUND_CALL)
+        return ERR_OK;
+    for (size_t i = 0; i < b->call.count; i++)
+        TRY(gather_used(b->args[i], f, in, inputs, done));
+    for (size_t i = 0; b->call.lambda != NULL && i < b->call.lambda->input_count; i++) {
+        uint32_t place = b->call.lambda->inputs[i];
+        if (done[place])
+            continue;
+        done[place] = true;
+        TRY(snql_column_gather(&f->batch->inputs[place], in->rows, in->count, f->batch->arena,
+                               &inputs[place]));
+    }
+    return ERR_OK;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets expressions be */
+static uint32_t inputs_used(const struct snql_bound *b)
+{
+    uint32_t most = b->kind == BOUND_INPUT ? b->place + 1 : 0;
+    for (size_t i = 0; b->kind == BOUND_CALL && i < b->call.count; i++) {
+        uint32_t of_it = inputs_used(b->args[i]);
+        most = of_it > most ? of_it : most;
+    }
+    const struct snql_lambda *l = b->kind == BOUND_CALL ? b->call.lambda : NULL;
+    for (size_t i = 0; l != NULL && i < l->input_count; i++)
+        most = l->inputs[i] >= most ? l->inputs[i] + 1 : most;
+    return most;
+}
+
+static enum err filter_leaf(const struct snql_bound *b, const struct filter *f,
+                            const struct chosen_rows *in, struct chosen_rows *ret)
+{
+    struct snql_column c;
+    struct snql_batch part = *f->batch;
+    struct arena *arena = f->batch->arena;
+    if (in->count < f->batch->rows) {
+        uint32_t most = inputs_used(b);
+        struct snql_column *inputs = ARENA_ARRAY(arena, most + 1, struct snql_column);
+        bool *done = ARENA_ARRAY(arena, most + 1, bool);
+        if (inputs == NULL || done == NULL)
+            return arena_error(arena);
+        memset(done, 0, most + 1);
+        TRY(gather_used(b, f, in, inputs, done));
+        part.inputs = inputs;
+        part.rows = in->count;
+    }
+    TRY(snql_eval(b, &part, &c, f->error));
+    ret->rows = ARENA_ARRAY(arena, in->count + 1, uint32_t);
+    if (ret->rows == NULL)
+        return arena_error(arena);
+    ret->count = 0;
+    for (size_t i = 0; i < in->count; i++) {
+        ret->rows[ret->count] = in->rows[i];
+        ret->count += holds(&c, i);
+    }
+    return ERR_OK;
+}
+
+static bool is_junction(const struct snql_bound *b, const char *name)
+{
+    return b->kind == BOUND_CALL && bytes_equal(b->call.function->name, bytes_of_text(name));
+}
+
+static enum err filter_rows(const struct snql_bound *b, const struct filter *f,
+                            const struct chosen_rows *in, struct chosen_rows *ret);
+
+/* ---- OR of many conditions that each name an id ---- */
+
+#define DISPATCH_MIN 8 /* below, asking every condition of every row costs less */
+
+/* The text that a condition wants in that input; data NULL: it wants none. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets expressions be */
+static struct bytes wanted_text(const struct snql_bound *b, uint32_t input)
+{
+    if (is_junction(b, "and")) {
+        for (size_t i = 0; i < b->call.count; i++) {
+            struct bytes text = wanted_text(b->args[i], input);
+            if (text.data != NULL)
+                return text;
+        }
+    }
+    if (!is_junction(b, "equals"))
+        return (struct bytes){0};
+    const struct snql_bound *column = b->args[0];
+    const struct snql_bound *value = b->args[1];
+    if (column->kind != BOUND_INPUT || column->place != input || column->type.nullable ||
+        value->kind != BOUND_CONSTANT || value->type.kind != SNQL_TYPE_STRING)
+        return (struct bytes){0};
+    return value->constant.text[0].data == NULL ? BYTES("") : value->constant.text[0];
+}
+
+/* An input of text that the condition compares with one; UINT32_MAX: none. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets expressions be */
+static uint32_t text_input(const struct snql_bound *b)
+{
+    if (is_junction(b, "and")) {
+        for (size_t i = 0; i < b->call.count; i++) {
+            uint32_t input = text_input(b->args[i]);
+            if (input != UINT32_MAX)
+                return input;
+        }
+    }
+    if (!is_junction(b, "equals") || b->args[0]->kind != BOUND_INPUT ||
+        b->args[0]->type.kind != SNQL_TYPE_STRING || wanted_text(b, b->args[0]->place).data == NULL)
+        return UINT32_MAX;
+    return b->args[0]->place;
+}
+
+/* Conditions by the text that each wants. */
+struct dispatch {
+    struct bytes *wanted; /* of each condition */
+    uint32_t *next;       /* the next one with this hash, + 1 */
+    uint32_t *slots;      /* the first one, + 1; a power of two of them */
+    size_t slot_count;
+    uint32_t input;
+};
+
+/* *ret_fits false: not all of them want a text in one input. */
+static enum err dispatch_make(const struct snql_bound *b, struct arena *arena, struct dispatch *ret,
+                              bool *ret_fits)
+{
+    size_t count = b->call.count;
+    *ret_fits = false;
+    ret->input = count < DISPATCH_MIN ? UINT32_MAX : text_input(b->args[0]);
+    if (ret->input == UINT32_MAX)
+        return ERR_OK;
+    ret->slot_count = 16;
+    while (ret->slot_count < 2 * count)
+        ret->slot_count *= 2;
+    ret->wanted = ARENA_ARRAY(arena, count, struct bytes);
+    ret->next = ARENA_ARRAY(arena, count, uint32_t);
+    ret->slots = ARENA_ARRAY(arena, ret->slot_count, uint32_t);
+    if (ret->wanted == NULL || ret->next == NULL || ret->slots == NULL)
+        return arena_error(arena);
+    memset(ret->slots, 0, ret->slot_count * sizeof(*ret->slots));
+    for (size_t i = 0; i < count; i++) {
+        ret->wanted[i] = wanted_text(b->args[i], ret->input);
+        if (ret->wanted[i].data == NULL)
+            return ERR_OK;
+        size_t at = (size_t)hash_bytes(ret->wanted[i], 0) & (ret->slot_count - 1);
+        ret->next[i] = ret->slots[at];
+        ret->slots[at] = (uint32_t)i + 1;
+    }
+    *ret_fits = true;
+    return ERR_OK;
+}
+
+/* Each condition is asked only of the rows that have its text. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets expressions be */
+static enum err filter_dispatched(const struct snql_bound *b, const struct filter *f,
+                                  const struct dispatch *d, const struct chosen_rows *in,
+                                  uint8_t *held)
+{
+    struct arena *arena = f->batch->arena;
+    const struct snql_column *c = &f->batch->inputs[d->input];
+    size_t count = b->call.count;
+    uint32_t *ends = ARENA_ARRAY(arena, count + 1, uint32_t);
+    if (ends == NULL)
+        return arena_error(arena);
+    memset(ends, 0, (count + 1) * sizeof(*ends));
+    uint32_t *rows = NULL;
+    for (unsigned pass = 0; pass < 2; pass++) { /* how many rows each gets, then which */
+        for (size_t k = 0; k < in->count; k++) {
+            struct bytes text = c->text[snql_at(c, in->rows[k])];
+            uint32_t at = d->slots[(size_t)hash_bytes(text, 0) & (d->slot_count - 1)];
+            for (; at != 0; at = d->next[at - 1]) {
+                if (!bytes_equal(d->wanted[at - 1], text))
+                    continue;
+                if (rows != NULL)
+                    rows[ends[at - 1]] = in->rows[k];
+                ends[at - (pass == 1)]++;
+            }
+        }
+        if (pass == 1)
+            break;
+        for (size_t i = 0; i < count; i++)
+            ends[i + 1] += ends[i]; /* now: where each begins */
+        rows = ARENA_ARRAY(arena, ends[count] + 1, uint32_t);
+        if (rows == NULL)
+            return arena_error(arena);
+    }
+    for (size_t i = 0; i < count; i++) { /* ends[i] moved to where i ends */
+        uint32_t from = i == 0 ? 0 : ends[i - 1];
+        struct chosen_rows some = {rows + from, ends[i] - from};
+        struct chosen_rows found = {0};
+        if (some.count > 0)
+            TRY(filter_rows(b->args[i], f, &some, &found));
+        for (size_t k = 0; k < found.count; k++)
+            held[found.rows[k]] = 1;
+    }
+    return ERR_OK;
+}
+
+/* Each condition is asked of those rows that none before it held for. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets expressions be */
+static enum err filter_in_turn(const struct snql_bound *b, const struct filter *f,
+                               const struct chosen_rows *in, uint8_t *held)
+{
+    struct chosen_rows left = {.count = in->count};
+    left.rows = ARENA_ARRAY(f->batch->arena, in->count + 1, uint32_t);
+    if (left.rows == NULL)
+        return arena_error(f->batch->arena);
+    if (in->count > 0)
+        memcpy(left.rows, in->rows, in->count * sizeof(*left.rows));
+    for (size_t i = 0; i < b->call.count && left.count > 0; i++) {
+        struct chosen_rows found = {0};
+        TRY(filter_rows(b->args[i], f, &left, &found));
+        for (size_t k = 0; k < found.count; k++)
+            held[found.rows[k]] = 1;
+        size_t kept = 0;
+        for (size_t k = 0; k < left.count && found.count > 0; k++) {
+            left.rows[kept] = left.rows[k];
+            kept += held[left.rows[k]] == 0;
+        }
+        if (found.count > 0)
+            left.count = kept;
+    }
+    return ERR_OK;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets expressions be */
+static enum err filter_any(const struct snql_bound *b, const struct filter *f,
+                           const struct chosen_rows *in, struct chosen_rows *ret)
+{
+    struct arena *arena = f->batch->arena;
+    struct dispatch d;
+    bool fits;
+    uint8_t *held = ARENA_ARRAY(arena, f->batch->rows + 1, uint8_t);
+    ret->rows = ARENA_ARRAY(arena, in->count + 1, uint32_t);
+    if (held == NULL || ret->rows == NULL)
+        return arena_error(arena);
+    memset(held, 0, f->batch->rows + 1);
+    TRY(dispatch_make(b, arena, &d, &fits));
+    TRY(fits ? filter_dispatched(b, f, &d, in, held) : filter_in_turn(b, f, in, held));
+    ret->count = 0;
+    for (size_t i = 0; i < in->count; i++) {
+        ret->rows[ret->count] = in->rows[i];
+        ret->count += held[in->rows[i]];
+    }
+    return ERR_OK;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets expressions be */
+static enum err filter_rows(const struct snql_bound *b, const struct filter *f,
+                            const struct chosen_rows *in, struct chosen_rows *ret)
+{
+    if (is_junction(b, "or"))
+        return filter_any(b, f, in, ret);
+    if (!is_junction(b, "and"))
+        return filter_leaf(b, f, in, ret);
+    *ret = *in;
+    for (size_t i = 0; i < b->call.count && ret->count > 0; i++) {
+        struct chosen_rows fewer = {0};
+        TRY(filter_rows(b->args[i], f, ret, &fewer));
+        *ret = fewer;
+    }
+    return ERR_OK;
+}
+
 enum err snql_eval_filter(const struct snql_bound *b, const struct snql_batch *batch,
                           uint32_t **ret_rows, size_t *ret_count, struct snql_error *error)
 {
-    struct snql_column c;
     if (!snql_type_is_integer(b->type) && !snql_type_is_float(b->type) &&
         b->type.kind != SNQL_TYPE_NOTHING)
         return snql_refuse_code(error, SNQL_CODE_ILLEGAL_ARGUMENT,
                                 "a condition must be a number, or NULL");
-    TRY(snql_eval(b, batch, &c, error));
-    uint32_t *rows = ARENA_ARRAY(batch->arena, batch->rows + 1, uint32_t);
-    if (rows == NULL)
+    struct filter f = {batch, error};
+    struct chosen_rows all = {.count = batch->rows};
+    struct chosen_rows found = {0};
+    all.rows = ARENA_ARRAY(batch->arena, batch->rows + 1, uint32_t);
+    if (all.rows == NULL)
         return arena_error(batch->arena);
-    size_t count = 0;
-    for (size_t row = 0; row < batch->rows; row++) {
-        rows[count] = (uint32_t)row;
-        count += holds(&c, row);
-    }
-    *ret_rows = rows;
-    *ret_count = count;
+    for (size_t row = 0; row < batch->rows; row++)
+        all.rows[row] = (uint32_t)row;
+    TRY(filter_rows(b, &f, &all, &found));
+    *ret_rows = found.rows;
+    *ret_count = found.count;
     return ERR_OK;
 }
+
+/* ---- lambdas ---- */
 
 size_t snql_lambda_argument_count(const struct snql_lambda *l)
 {

@@ -90,16 +90,17 @@ static enum err fail_at(struct parser *p, size_t at, const char *expected)
         }
     }
     size_t shown = at < p->text.len ? p->text.len - at : 0;
-    enum err rc =
-        shown == 0 ? snql_refuse(p->error,
-                                 "expected %s at line %zu, column %zu, found the end of the query",
-                                 expected, line, at - line_start + 1)
-                   : snql_refuse(p->error, "expected %s at line %zu, column %zu, found '%.*s'",
-                                 expected, line, at - line_start + 1,
-                                 (int)(shown > 24 ? 24 : shown), (const char *)p->text.data + at);
+    if (shown == 0)
+        snql_error_write(p->error,
+                         "expected %s at line %zu, column %zu, found the end of the query",
+                         expected, line, at - line_start + 1);
+    else
+        snql_error_write(p->error, "expected %s at line %zu, column %zu, found '%.*s'", expected,
+                         line, at - line_start + 1, (int)(shown > 24 ? 24 : shown),
+                         (const char *)p->text.data + at);
     p->error->offset = at;
     p->error->expected = expected;
-    return rc;
+    return ERR_MALFORMED;
 }
 
 static enum err fail(struct parser *p, const char *expected)
@@ -1012,8 +1013,8 @@ enum err snql_parse(struct bytes text, struct arena *arena, struct snql_query **
     struct parser p = {.text = text, .arena = arena, .error = error};
     *error = (struct snql_error){.offset = SNQL_NO_OFFSET};
     if (text.len > SNQL_TEXT_MAX) {
-        (void)snql_refuse(error, "the query has %zu bytes, at most %zu are allowed", text.len,
-                          SNQL_TEXT_MAX);
+        snql_error_write(error, "the query has %zu bytes, at most %zu are allowed", text.len,
+                         SNQL_TEXT_MAX);
         error->type = SNQL_ERROR_TOO_LONG;
         return ERR_MALFORMED;
     }

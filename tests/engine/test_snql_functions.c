@@ -246,6 +246,7 @@ Test(snql_functions, comparisons_go_by_value_and_null_is_no_answer)
         {"in(small, tuple('x'))", "53"},
         {"in(tuple(small, 'a'), tuple(tuple(90, 'a'), tuple(1, 'b')))", "UInt8 1"},
         {"in(minus_three, tuple(18446744073709551613))", "UInt8 0"},
+        {"in(tuple(name, small), tuple(tuple(NULL, 90), tuple('x', 90.5)))", "UInt8 0"},
         {"and(0, NULL)", "Nullable(UInt8) 0"},
         {"and(1, NULL)", "Nullable(UInt8) null"},
         {"or(1, NULL)", "Nullable(UInt8) 1"},

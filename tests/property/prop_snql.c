@@ -646,6 +646,16 @@ static struct query random_query_of(struct maker *m)
     }
     if (rng_below(rng, 3) > 0)
         q.where = random_condition(m, 3);
+    if (rng_below(rng, 6) == 0) { /* many, each of one name: the shape of windows of profilers */
+        int column = rng_below(rng, 4) == 0 ? WORD : NAME;
+        q.where = NULL;
+        for (uint64_t i = 0, n = 2 + rng_below(rng, 14); i < n; i++) {
+            const struct node *one =
+                make(m, AND, false, make(m, EQ, false, make_column(m, column), make_text(m), NULL),
+                     random_condition(m, 1), NULL);
+            q.where = q.where == NULL ? one : make(m, OR, false, q.where, one, NULL);
+        }
+    }
     q.having_output = SIZE_MAX;
     if (q.grouped && rng_below(rng, 3) == 0 && !q.outputs[q.output_count - 1]->is_text) {
         q.having_output = q.output_count - 1;
@@ -658,6 +668,30 @@ static struct query random_query_of(struct maker *m)
     /* a group without keys and aggregates is no query */
     q.grouped = q.grouped && (q.key_count > 0 || q.output_count > q.key_count);
     return q;
+}
+
+/* A condition as people write it: AND, OR and = between their sides, so that filters take it apart. */
+static void print_condition(const struct node *n, struct buffer *out)
+{
+    if (n->op == OR || n->op == AND) {
+        bool inner = n->op == AND && n->args[0]->op == OR;
+        buffer_put(out, n->op == AND ? BYTES("(") : BYTES(""));
+        buffer_put(out, inner ? BYTES("(") : BYTES(""));
+        print_condition(n->args[0], out);
+        buffer_put(out, inner ? BYTES(")") : BYTES(""));
+        buffer_put(out, n->op == AND ? BYTES(" AND ") : BYTES(" OR "));
+        buffer_put(out, n->args[1]->op == OR ? BYTES("(") : BYTES(""));
+        print_condition(n->args[1], out);
+        buffer_put(out, n->args[1]->op == OR ? BYTES(")") : BYTES(""));
+        buffer_put(out, n->op == AND ? BYTES(")") : BYTES(""));
+    } else if (n->op == EQ && n->args[0]->op == COLUMN && n->args[1]->op == TEXT) {
+        print(n->args[0], out);
+        buffer_put(out, BYTES(" = "));
+        print(n->args[1], out);
+    } else {
+        print(n, out);
+        buffer_put(out, BYTES(" = 1"));
+    }
 }
 
 static void print_query(const struct query *q, struct buffer *out)
@@ -679,8 +713,7 @@ static void print_query(const struct query *q, struct buffer *out)
     }
     if (q->where != NULL) {
         buffer_put(out, BYTES(" WHERE "));
-        print(q->where, out);
-        buffer_put(out, BYTES(" = 1"));
+        print_condition(q->where, out);
     }
     if (q->having_output != SIZE_MAX)
         buffer_printf(out, " HAVING o%zu > %.0f", q->having_output, q->having_above);
