@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/sort.h"
+#include "storage/data_folder.h"
 #include "storage/log_file.h"
 #include "storage/page.h"
 #include "storage/part.h"
@@ -656,19 +657,10 @@ static void check_other(struct checker *c, const struct entry *e)
     end_file(c);
 }
 
-static enum err check_is_ours(struct checker *c)
-{
-    for (size_t i = 0; i < c->count; i++)
-        if (c->entries[i].kind <= CHECK_LOCK)
-            return ERR_OK;
-    return err_set(c->info, ERR_NOTFOUND, "%s is no data folder: no file there is hearth's",
-                   c->o->dir);
-}
-
 static enum err check_files(struct checker *c)
 {
+    TRY(data_folder_check(c->vfs, c->o->dir, c->info));
     TRY(list_names(c));
-    TRY(check_is_ours(c));
     TRY(check_manifest(c));
     TRY(check_segments(c));
     TRY(check_logs(c));

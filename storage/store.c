@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "storage/data_folder.h"
 #include "storage/page.h"
 #include "storage/recovery.h"
 #include "storage/store_parts.h"
@@ -39,18 +40,11 @@ static enum err lock_folder(struct store *s, struct errinfo *info)
     return rc == ERR_OK ? ERR_OK : err_set(info, rc, "%s", reason.text);
 }
 
-static enum err ignore_name(void *self, const char *name)
-{
-    (void)self;
-    (void)name;
-    return ERR_OK;
-}
-
 static enum err find_folder(struct store *s, bool must_exist, struct errinfo *info)
 {
     if (!must_exist && !s->options.read_only)
         return s->vfs->make_dir(s->vfs, s->dir, info);
-    return s->vfs->list(s->vfs, s->dir, NULL, ignore_name, info);
+    return data_folder_check(s->vfs, s->dir, info);
 }
 
 /* A sealed file of the manifest: a part, or set aside. */

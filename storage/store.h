@@ -40,7 +40,7 @@ struct store_options {
     struct vfs *vfs; /* borrowed */
     const char *dir; /* data folder; made when missing */
     enum durability durability;
-    bool must_exist;     /* refuse to make the folder (tools) */
+    bool must_exist;     /* refuse to make the folder, and one that is none of hearth's (tools) */
     bool read_only;      /* change nothing on disk, torn ends included; others may read meanwhile,
                             nobody may write */
     size_t log_size_max; /* a log is closed beyond this; 0: default */

@@ -313,6 +313,36 @@ Test(store, tools_do_not_make_folders)
     cr_assert_eq(mem_outstanding(), 0);
 }
 
+static enum err note_name(void *self, const char *name)
+{
+    *(unsigned *)self += strcmp(name, "notes.txt") != 0;
+    return ERR_OK;
+}
+
+Test(store, tools_leave_folders_of_others_alone)
+{
+    struct vfs_mem *disk = vfs_mem_create();
+    struct vfs *vfs = vfs_mem_vfs(disk);
+    struct vfs_file *file;
+    struct store *store;
+    struct errinfo info = {0};
+    cr_assert_eq(vfs->make_dir(vfs, "/home", &info), ERR_OK);
+    cr_assert_eq(vfs->open(vfs, "/home/notes.txt", VFS_CREATE, &file, &info), ERR_OK, "%s",
+                 info.text);
+    vfs->close(vfs, file);
+    for (int read_only = 0; read_only < 2; read_only++) {
+        struct store_options options = {
+            .vfs = vfs, .dir = "/home", .must_exist = !read_only, .read_only = read_only};
+        unsigned others = 0;
+        cr_assert_eq(store_open(&options, &store, &info), ERR_NOTFOUND);
+        cr_assert_str_eq(info.text, "/home is no data folder: no file there is hearth's");
+        cr_assert_eq(vfs->list(vfs, "/home", &others, note_name, &info), ERR_OK);
+        cr_assert_eq(others, 0, "a file was made");
+    }
+    vfs_mem_destroy(disk);
+    cr_assert_eq(mem_outstanding(), 0);
+}
+
 /* Without a sync a batch, what was synced last stays and the rest is there or not. */
 Test(store, interval_durability_syncs_when_told)
 {
