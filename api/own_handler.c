@@ -320,6 +320,7 @@ void handle_profilers(struct handler_context *c, const struct http_request *q,
         size_t shown = p.count < a.params.limit ? p.count : a.params.limit;
         struct json_writer w = answer_json(r);
         coverage_leave_out(&p.coverage, "profilers", "limit", p.count - shown);
+        coverage_leave_out_damaged(&p.coverage, a.snap, &a.params.selection);
         json_begin_object(&w);
         json_key(&w, "profilers");
         json_begin_array(&w);
@@ -442,6 +443,7 @@ void handle_transactions(struct handler_context *c, const struct http_request *q
         struct coverage coverage = transactions_coverage(&list);
         struct json_writer w = answer_json(r);
         coverage_leave_out(&coverage, "transactions", "limit", list.count - shown);
+        coverage_leave_out_damaged(&coverage, a.snap, &a.params.selection);
         json_begin_object(&w);
         json_key(&w, "transactions");
         json_begin_array(&w);

@@ -233,6 +233,17 @@ static void put_debug(const struct snql_answer *a, struct buffer *out)
     buffer_put(out, BYTES("},\"experiments\":{}"));
 }
 
+/* Rows of damaged segments are in no answer: said where there are some, which Snuba cannot. */
+static void put_left_out(const struct snapshot *snap, struct buffer *out)
+{
+    uint64_t count = snapshot_count_damaged(snap, INT64_MIN, INT64_MAX);
+    if (count > 0)
+        buffer_printf(out,
+                      ",\"left_out\":[{\"what\":\"segments\",\"count\":%" PRIu64
+                      ",\"reason\":\"damaged\"}]",
+                      count);
+}
+
 static enum err run(struct handler_context *c, const struct query_body *body,
                     struct http_response *r, struct snql_error *e)
 {
@@ -254,6 +265,7 @@ static enum err run(struct handler_context *c, const struct query_body *body,
         buffer_put(&r->body, BYTES("{"));
         snql_json_put_answer(&answer, &r->body);
         put_rest(&answer, clock_steady_ns() - began_ns, &r->body);
+        put_left_out(snap, &r->body);
         if (body->debug)
             put_debug(&answer, &r->body);
         buffer_put(&r->body, BYTES("}"));

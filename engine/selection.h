@@ -231,6 +231,9 @@ size_t coverage_print(const struct coverage *c, char text[COVERAGE_TEXT_SIZE]);
 
 /* Say that `count` of `what` are not in the answer; equal words are summed. */
 void coverage_leave_out(struct coverage *c, const char *what, const char *reason, uint64_t count);
+/* What damaged segments of the window held: it is in no answer. Known for certain after the finding. */
+void coverage_leave_out_damaged(struct coverage *c, const struct snapshot *snap,
+                                const struct selection_request *q);
 /* Take over the gaps, ascending, as many as GAP_COUNT_MAX lets in. The spans are put into another
  * order and must live as long as the coverage. */
 enum err coverage_set_gaps(struct coverage *c, struct span_list gaps,

@@ -312,15 +312,13 @@ static enum err visit_row(struct visit *v, struct selection_row *row, selection_
     return visitor(self, &part, v->info);
 }
 
-/* What damaged segments held is in no answer. */
-static void cover_damaged(struct selection *s)
+void coverage_leave_out_damaged(struct coverage *c, const struct snapshot *snap,
+                                const struct selection_request *q)
 {
-    const struct selection_request *q = s->request;
     int64_t start_ns = q->has_start ? q->window.start_ns : INT64_MIN;
     int64_t end_ns = q->has_end ? q->window.end_ns : INT64_MAX;
 
-    coverage_leave_out(&s->coverage, "segments", "damaged",
-                       snapshot_count_damaged(s->snapshot, start_ns, end_ns));
+    coverage_leave_out(c, "segments", "damaged", snapshot_count_damaged(snap, start_ns, end_ns));
 }
 
 static enum err visit_finish(const struct visit *v)
@@ -328,7 +326,7 @@ static enum err visit_finish(const struct visit *v)
     struct selection *s = v->s;
     struct coverage *c = &s->coverage;
 
-    cover_damaged(s);
+    coverage_leave_out_damaged(&s->coverage, s->snapshot, s->request);
     TRY(selection_find_gaps(s));
     c->any = c->first_ns <= c->last_ns;
     if (!c->any)
@@ -454,7 +452,7 @@ enum err selection_survey(struct selection *s, struct errinfo *info)
         c->total_ns += ((uint64_t)row->end_ns - (uint64_t)row->start_ns) * row->thread_count;
     }
     c->effective_hz = c->total_ns == 0 ? 0 : (double)weighing * 1e9 / (double)c->total_ns;
-    cover_damaged(s);
+    coverage_leave_out_damaged(&s->coverage, s->snapshot, s->request);
     enum err rc = selection_find_gaps(s);
     return rc == ERR_OK ? ERR_OK : err_set(info, rc, "selection: %s", err_text(rc));
 }

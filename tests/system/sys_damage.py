@@ -101,3 +101,30 @@ done = tool("top", "--project", "1")
 check(done.returncode == 0 and folder() == before, "a copy without a lock: " + done.stderr)
 os.chmod(data, 0o750)
 shutil.rmtree(data)
+
+# A sealed file that does not hold: every answer says that something is missing, and so do the readiness
+# check and the query API.
+data = tempfile.mkdtemp(prefix="hearth-damage-")
+h = Hearth(program, data=data)
+for n in range(COUNT):
+    upload(h, n)
+ROUTES = ("profilers", "transactions", "chunks?profiler_id=" + profiler, "flamegraph?profiler_id=" + profiler)
+DAMAGED = [{"what": "segments", "count": 1, "reason": "damaged"}]
+query = json.dumps({"query": "MATCH STORAGE(profile_chunks) SELECT count() AS c"}).encode()
+for route in ROUTES:
+    check(h.get_json("/api/v1/projects/1/" + route)["coverage"]["left_out"] == [], route)
+check("left_out" not in json.loads(h.request("POST", "/profiles/snql", [], query)[2]), "nothing is missing")
+h.stop()
+check(tool("compact").returncode == 0, "compact")
+sealed = [name for name in os.listdir(data) if name.startswith("segment-")]
+check(len(sealed) == 1, "%r" % sealed)
+log = os.path.join(data, sealed[0])
+flip(20)
+h = Hearth(program, data=data)
+for route in ROUTES:
+    check(h.get_json("/api/v1/projects/1/" + route)["coverage"]["left_out"] == DAMAGED, route)
+answer = json.loads(h.request("POST", "/profiles/snql", [], query)[2])
+check(answer["data"] == [{"c": 0}] and answer["left_out"] == DAMAGED, "%r" % answer)
+check(b"segments set aside as damaged: 1" in h.get("/readyz")[2], "readyz")
+h.stop()
+shutil.rmtree(data)
