@@ -147,7 +147,7 @@ enum err snql_run(const struct snql_request *request, const struct snql_catalog 
     buffer_init(&r.plan, 64 * KIB(1), arena->account);
     enum err rc = run_text(&r, ret);
     buffer_close(&r.plan);
-    if (rc == ERR_NOMEM || rc == ERR_BUSY) {
+    if (rc == ERR_NOMEM || rc == ERR_BUSY || (rc == ERR_LIMIT && error->code != SNQL_CODE_MEMORY)) {
         snql_error_write_code(error, SNQL_CODE_MEMORY,
                               "the query needs more memory than there is: %s", err_text(rc));
         rc = ERR_LIMIT;

@@ -326,17 +326,17 @@ Test(store, tools_leave_folders_of_others_alone)
     struct vfs_file *file;
     struct store *store;
     struct errinfo info = {0};
-    cr_assert_eq(vfs->make_dir(vfs, "/home", &info), ERR_OK);
-    cr_assert_eq(vfs->open(vfs, "/home/notes.txt", VFS_CREATE, &file, &info), ERR_OK, "%s",
+    cr_assert_eq(vfs->make_dir(vfs, "/other", &info), ERR_OK);
+    cr_assert_eq(vfs->open(vfs, "/other/notes.txt", VFS_CREATE, &file, &info), ERR_OK, "%s",
                  info.text);
     vfs->close(vfs, file);
     for (int read_only = 0; read_only < 2; read_only++) {
         struct store_options options = {
-            .vfs = vfs, .dir = "/home", .must_exist = !read_only, .read_only = read_only};
+            .vfs = vfs, .dir = "/other", .must_exist = !read_only, .read_only = read_only};
         unsigned others = 0;
         cr_assert_eq(store_open(&options, &store, &info), ERR_NOTFOUND);
-        cr_assert_str_eq(info.text, "/home is no data folder: no file there is hearth's");
-        cr_assert_eq(vfs->list(vfs, "/home", &others, note_name, &info), ERR_OK);
+        cr_assert_str_eq(info.text, "/other is no data folder: no file there is hearth's");
+        cr_assert_eq(vfs->list(vfs, "/other", &others, note_name, &info), ERR_OK);
         cr_assert_eq(others, 0, "a file was made");
     }
     vfs_mem_destroy(disk);
