@@ -163,6 +163,7 @@
 #define SNQL_DEPTH_MAX \
     256 /* of nested expressions: recursion is this deep; people write below ten */
 #define SNQL_NODE_MAX      200000 /* after aliases are replaced; a text of 128 KiB has at most 65,536 */
+#define SNQL_ITEMS_MAX     4096 /* of SELECT, BY, ORDER BY each, and aliases; people write below 50 */
 #define SNQL_LIMIT_MAX     10000 /* rows of an answer, as in Snuba */
 #define SNQL_LIMIT_DEFAULT 1000
 #define SNQL_BOX_MAX       4096 /* ranges that a condition is cut into; Sentry sends up to 250 */

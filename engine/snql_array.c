@@ -584,6 +584,37 @@ static enum err eval_search(const struct snql_call *c, const struct snql_column 
     return ERR_OK;
 }
 
+/* Elements of one array, to be found by value. */
+struct element_set {
+    const struct snql_column *elements;
+    uint32_t *slots; /* element + 1; 0: free */
+    size_t slot_count;
+    uint64_t seed;
+};
+
+static enum err element_set_make(const struct snql_column *elements, struct bounds b,
+                                 const struct snql_frame *frame, struct element_set *ret)
+{
+    *ret = (struct element_set){.elements = elements, .slot_count = 8, .seed = hash_seed()};
+    while (ret->slot_count < 2 * (size_t)(b.end - b.from))
+        ret->slot_count *= 2;
+    ret->slots = ARENA_ARRAY(frame->arena, ret->slot_count, uint32_t);
+    if (ret->slots == NULL)
+        return arena_error(frame->arena);
+    memset(ret->slots, 0, ret->slot_count * sizeof(*ret->slots));
+    return ERR_OK;
+}
+
+/* The slot of an equal element, or the free one where it would go. */
+static uint32_t *element_set_find(const struct element_set *s, const struct snql_column *c,
+                                  uint32_t row)
+{
+    size_t at = (size_t)snql_column_hash(c, row, s->seed) & (s->slot_count - 1);
+    while (s->slots[at] != 0 && snql_column_compare(s->elements, s->slots[at] - 1, c, row) != 0)
+        at = (at + 1) & (s->slot_count - 1);
+    return &s->slots[at];
+}
+
 /* hasAny (0), hasAll (1) */
 static enum err bind_has_some(struct snql_call *c, struct snql_error *error)
 {
@@ -613,12 +644,12 @@ static enum err eval_has_some(const struct snql_call *c, const struct snql_colum
         struct bounds in = bounds_of(&args[0], row);
         struct bounds of = bounds_of(&args[1], row);
         uint32_t found = 0;
-        for (uint32_t i = of.from; i < of.end; i++) {
-            bool there = false;
-            for (uint32_t k = in.from; k < in.end && !there; k++)
-                there = snql_column_compare(&a, k, &b, i) == 0;
-            found += there;
-        }
+        struct element_set set;
+        TRY(element_set_make(&a, in, frame, &set));
+        for (uint32_t k = in.from; k < in.end; k++)
+            *element_set_find(&set, &a, k) = k + 1;
+        for (uint32_t i = of.from; i < of.end; i++)
+            found += *element_set_find(&set, &b, i) != 0;
         out[row] = c->function->variant == 1 ? found == of.end - of.from : found > 0;
     }
     ret->u64 = out;
@@ -629,24 +660,14 @@ static enum err eval_has_some(const struct snql_call *c, const struct snql_colum
 static enum err distinct_of(const struct snql_column *elements, struct bounds b,
                             const struct snql_frame *frame, struct chosen *k)
 {
-    size_t slot_count = 8;
-    while (slot_count < 2 * (size_t)(b.end - b.from))
-        slot_count *= 2;
-    uint32_t *slots = ARENA_ARRAY(frame->arena, slot_count, uint32_t);
-    if (slots == NULL)
-        return arena_error(frame->arena);
-    memset(slots, 0, slot_count * sizeof(*slots));
-    uint64_t seed = hash_seed();
+    struct element_set set;
+    TRY(element_set_make(elements, b, frame, &set));
     for (uint32_t i = b.from; i < b.end; i++) {
-        if (snql_is_null(elements, i))
+        uint32_t *slot = snql_is_null(elements, i) ? NULL : element_set_find(&set, elements, i);
+        if (slot == NULL || *slot != 0)
             continue;
-        size_t at = (size_t)snql_column_hash(elements, i, seed) & (slot_count - 1);
-        while (slots[at] != 0 && snql_column_compare(elements, slots[at] - 1, elements, i) != 0)
-            at = (at + 1) & (slot_count - 1);
-        if (slots[at] == 0) {
-            slots[at] = i + 1;
-            chosen_add(k, i);
-        }
+        *slot = i + 1;
+        chosen_add(k, i);
     }
     return ERR_OK;
 }

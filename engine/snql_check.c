@@ -77,6 +77,8 @@ static enum err add_alias(struct checker *c, struct snql_expr *e)
                            SHOWN(e->alias));
     if (known != NULL)
         return ERR_OK;
+    if (c->alias_count == SNQL_ITEMS_MAX)
+        return snql_refuse(c->error, "the query has more than %d aliases", SNQL_ITEMS_MAX);
     if (c->alias_count == c->alias_room) {
         size_t room = c->alias_room == 0 ? 8 : c->alias_room * 2;
         struct alias *grown = ARENA_ARRAY(c->arena, room, struct alias);
@@ -551,6 +553,10 @@ static bool reads_entity(const struct snql_query *q)
 static enum err check_limits(struct checker *c, bool is_inner)
 {
     struct snql_query *q = c->q;
+    if (q->select_count > SNQL_ITEMS_MAX || q->by_count > SNQL_ITEMS_MAX ||
+        q->order_count > SNQL_ITEMS_MAX || q->limit_by_count > SNQL_ITEMS_MAX)
+        return snql_refuse(c->error, "SELECT, BY, ORDER BY and LIMIT BY take at most %d items each",
+                           SNQL_ITEMS_MAX);
     if (q->has_limit && q->limit > SNQL_LIMIT_MAX)
         return snql_refuse(c->error, "LIMIT %lld is over the maximum of %d", (long long)q->limit,
                            SNQL_LIMIT_MAX);
