@@ -795,12 +795,6 @@ static enum err bind_array_slice(struct snql_call *c, struct snql_error *error)
     return ERR_OK;
 }
 
-static int64_t integer_at(const struct snql_column *c, size_t row)
-{
-    size_t at = snql_at(c, row);
-    return !snql_type_is_signed(c->type) && c->u64[at] > INT64_MAX ? INT64_MAX : c->i64[at];
-}
-
 /* arraySlice(a, from[, n]): from counts from 1, or from the end; n below 0 leaves that many out. */
 static enum err eval_array_slice(const struct snql_call *c, const struct snql_column *args,
                                  const struct snql_frame *frame, struct snql_column *ret)
@@ -810,10 +804,10 @@ static enum err eval_array_slice(const struct snql_call *c, const struct snql_co
     for (size_t row = 0; row < frame->rows; row++) {
         struct bounds b = bounds_of(&args[0], row);
         int64_t len = b.end - b.from;
-        int64_t from = integer_at(&args[1], row);
+        int64_t from = snql_i64_at(&args[1], row);
         from = from > 0 ? from - 1 : from < 0 ? (from < -len ? 0 : len + from) : len;
         from = from > len ? len : from;
-        int64_t n = c->count == 3 ? integer_at(&args[2], row) : len;
+        int64_t n = c->count == 3 ? snql_i64_at(&args[2], row) : len;
         int64_t end = n < 0 ? len + (n < -len ? -len : n) : n > len - from ? len : from + n;
         for (int64_t i = from; i < end; i++)
             chosen_add(&k, b.from + (uint32_t)i);
@@ -829,11 +823,6 @@ struct sorter {
     bool descending;
 };
 
-static bool comes_last(const struct snql_column *c, size_t row)
-{
-    return snql_is_null(c, row) || (snql_type_is_float(c->type) && isnan(c->f64[snql_at(c, row)]));
-}
-
 static int compare_elements(const void *left, const void *right, void *self)
 {
     const struct sorter *s = self;
@@ -842,7 +831,8 @@ static int compare_elements(const void *left, const void *right, void *self)
     int order = snql_column_compare(s->keys, a, s->keys, b);
     if (order == 0)
         return (a > b) - (a < b);
-    return s->descending && !comes_last(s->keys, a) && !comes_last(s->keys, b) ? -order : order;
+    return s->descending && !snql_comes_last(s->keys, a) && !snql_comes_last(s->keys, b) ? -order
+                                                                                         : order;
 }
 
 static enum err bind_sort(struct snql_call *c, struct snql_error *error)
@@ -973,7 +963,7 @@ static enum err eval_range(const struct snql_call *c, const struct snql_column *
     if (ends == NULL)
         return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
-        int64_t n = integer_at(&args[0], row);
+        int64_t n = snql_i64_at(&args[0], row);
         if (n > RANGE_MAX || total > ELEMENTS_MAX)
             return snql_refuse_code(frame->error, SNQL_CODE_OUT_OF_BOUND,
                                     "range makes at most %u elements", RANGE_MAX);

@@ -126,6 +126,11 @@ int snql_column_compare(const struct snql_column *a, size_t a_row, const struct 
     return 0;
 }
 
+bool snql_comes_last(const struct snql_column *c, size_t row)
+{
+    return snql_is_null(c, row) || (snql_type_is_float(c->type) && isnan(c->f64[snql_at(c, row)]));
+}
+
 static uint64_t double_bits(double v)
 {
     uint64_t bits;
@@ -320,98 +325,103 @@ enum err snql_column_spread(const struct snql_column *c, size_t rows, struct are
     return snql_column_gather(&one, zeros, rows, arena, ret);
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): as deep as the parser lets queries be */
+/* Ends of all rows one behind another, shifted by the elements before; of a constant the one array is
+ * repeated. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the type is */
+static enum err concat_arrays(const struct snql_column *const *columns, size_t count,
+                              struct arena *arena, struct snql_column *ret)
+{
+    uint32_t *ends = ARENA_ARRAY(arena, ret->rows + 1, uint32_t);
+    struct snql_column *elements = ARENA_NEW(arena, struct snql_column);
+    struct snql_column *parts = ARENA_ARRAY(arena, count, struct snql_column);
+    const struct snql_column **list = ARENA_ARRAY(arena, count, const struct snql_column *);
+    if (ends == NULL || elements == NULL || parts == NULL || list == NULL)
+        return arena_error(arena);
+    uint64_t total = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct snql_column full;
+        TRY(snql_column_spread(columns[i], columns[i]->rows, arena, &full));
+        for (size_t row = 0; row < full.rows; row++) {
+            if (total + full.ends[row] > UINT32_MAX)
+                return ERR_LIMIT;
+            ends[at++] = (uint32_t)total + full.ends[row];
+        }
+        total += full.rows == 0 ? 0 : full.ends[full.rows - 1];
+        parts[i] = full.elements[0];
+        parts[i].rows = full.rows == 0 ? 0 : full.ends[full.rows - 1];
+        list[i] = &parts[i];
+    }
+    TRY(snql_column_concat(list, count, arena, elements));
+    ret->ends = ends;
+    ret->elements = elements;
+    return ERR_OK;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the type is */
+static enum err concat_tuples(const struct snql_column *const *columns, size_t count,
+                              struct arena *arena, struct snql_column *ret)
+{
+    struct snql_column *elements = ARENA_ARRAY(arena, ret->type.count + 1, struct snql_column);
+    struct snql_column *parts = ARENA_ARRAY(arena, count, struct snql_column);
+    const struct snql_column **list = ARENA_ARRAY(arena, count, const struct snql_column *);
+    if (elements == NULL || parts == NULL || list == NULL)
+        return arena_error(arena);
+    for (uint32_t k = 0; k < ret->type.count; k++) {
+        for (size_t i = 0; i < count; i++) {
+            parts[i] = columns[i]->elements[k];
+            parts[i].rows = columns[i]->rows;
+            parts[i].constant |= columns[i]->constant;
+            list[i] = &parts[i];
+        }
+        TRY(snql_column_concat(list, count, arena, &elements[k]));
+    }
+    ret->elements = elements;
+    return ERR_OK;
+}
+
+static enum err concat_nulls(const struct snql_column *const *columns, size_t count,
+                             struct arena *arena, struct snql_column *ret)
+{
+    bool any = false;
+    ret->nulls = NULL;
+    for (size_t i = 0; i < count; i++)
+        any |= columns[i]->nulls != NULL;
+    if (!any)
+        return ERR_OK;
+    uint8_t *out = ARENA_ARRAY(arena, ret->rows + 1, uint8_t);
+    if (out == NULL)
+        return arena_error(arena);
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t row = 0; row < columns[i]->rows; row++)
+            out[at++] = snql_is_null(columns[i], row);
+    ret->nulls = out;
+    return ERR_OK;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the type is */
 enum err snql_column_concat(const struct snql_column *const *columns, size_t count,
                             struct arena *arena, struct snql_column *ret)
 {
     assert(count > 0);
     *ret = *columns[0];
-    size_t rows = 0;
-    bool nulls = false;
-    for (size_t i = 0; i < count; i++) {
-        rows += columns[i]->rows;
-        nulls |= columns[i]->nulls != NULL;
-    }
-    ret->rows = rows;
     if (count == 1)
         return ERR_OK;
     ret->constant = false;
-    ret->nulls = NULL;
-    if (nulls) {
-        uint8_t *out = ARENA_ARRAY(arena, rows + 1, uint8_t);
-        if (out == NULL)
-            return arena_error(arena);
-        size_t at = 0;
-        for (size_t i = 0; i < count; i++)
-            for (size_t row = 0; row < columns[i]->rows; row++)
-                out[at++] = snql_is_null(columns[i], row);
-        ret->nulls = out;
-    }
+    ret->rows = 0;
+    for (size_t i = 0; i < count; i++)
+        ret->rows += columns[i]->rows;
+    TRY(concat_nulls(columns, count, arena, ret));
     enum layout layout = layout_of(ret->type);
+    if (layout == LAYOUT_ARRAY)
+        return concat_arrays(columns, count, arena, ret);
+    if (layout == LAYOUT_TUPLE)
+        return concat_tuples(columns, count, arena, ret);
     size_t width = layout == LAYOUT_STATE ? sizeof(void *) : snql_column_width(ret->type);
-    uint8_t *out = arena_array(arena, rows + 1, width == 0 ? 1 : width, 8);
+    uint8_t *out = arena_array(arena, ret->rows + 1, width == 0 ? 1 : width, 8);
     if (out == NULL)
         return arena_error(arena);
-    if (layout == LAYOUT_ARRAY) {
-        /* Element columns one behind another, ends shifted by those before. Of a constant the one
-         * array is repeated. */
-        uint32_t *ends = (uint32_t *)(void *)out;
-        struct snql_column *elements = ARENA_NEW(arena, struct snql_column);
-        struct snql_column *parts = ARENA_ARRAY(arena, count, struct snql_column);
-        const struct snql_column **list = ARENA_ARRAY(arena, count, const struct snql_column *);
-        if (elements == NULL || parts == NULL || list == NULL)
-            return arena_error(arena);
-        uint32_t base = 0;
-        size_t at = 0;
-        for (size_t i = 0; i < count; i++) {
-            const struct snql_column *c = columns[i];
-            uint64_t total = 0;
-            for (size_t row = 0; row < c->rows; row++) {
-                uint32_t from;
-                uint32_t end;
-                snql_array_bounds(c, row, &from, &end);
-                total += end - from;
-                if (base + total > UINT32_MAX)
-                    return ERR_LIMIT;
-                ends[at++] = base + (uint32_t)total;
-            }
-            uint32_t *inner = ARENA_ARRAY(arena, total + 1, uint32_t);
-            if (inner == NULL)
-                return arena_error(arena);
-            size_t n = 0;
-            for (size_t row = 0; row < c->rows; row++) {
-                uint32_t from;
-                uint32_t end;
-                for (snql_array_bounds(c, row, &from, &end); from < end; from++)
-                    inner[n++] = from;
-            }
-            TRY(snql_column_gather(&c->elements[0], inner, n, arena, &parts[i]));
-            list[i] = &parts[i];
-            base += (uint32_t)total;
-        }
-        TRY(snql_column_concat(list, count, arena, elements));
-        ret->ends = ends;
-        ret->elements = elements;
-        return ERR_OK;
-    }
-    if (layout == LAYOUT_TUPLE) {
-        struct snql_column *elements = ARENA_ARRAY(arena, ret->type.count + 1, struct snql_column);
-        struct snql_column *parts = ARENA_ARRAY(arena, count, struct snql_column);
-        const struct snql_column **list = ARENA_ARRAY(arena, count, const struct snql_column *);
-        if (elements == NULL || parts == NULL || list == NULL)
-            return arena_error(arena);
-        for (uint32_t k = 0; k < ret->type.count; k++) {
-            for (size_t i = 0; i < count; i++) {
-                parts[i] = columns[i]->elements[k];
-                parts[i].rows = columns[i]->rows;
-                parts[i].constant |= columns[i]->constant;
-                list[i] = &parts[i];
-            }
-            TRY(snql_column_concat(list, count, arena, &elements[k]));
-        }
-        ret->elements = elements;
-        return ERR_OK;
-    }
     size_t at = 0;
     for (size_t i = 0; i < count && width > 0; i++) {
         const uint8_t *from = (const uint8_t *)columns[i]->state;
@@ -424,8 +434,7 @@ enum err snql_column_concat(const struct snql_column *const *columns, size_t cou
 
 /* ---- JSON ---- */
 
-/* Seconds since 1970 as date and time of day, `between` them. */
-static void put_moment(struct buffer *out, int64_t seconds, char between)
+void snql_put_moment(struct buffer *out, int64_t seconds, char between)
 {
     int64_t days = seconds / 86400;
     int64_t left = seconds % 86400;
@@ -438,18 +447,10 @@ static void put_moment(struct buffer *out, int64_t seconds, char between)
                   d.month, d.day, between, left / 3600, left / 60 % 60, left % 60);
 }
 
-static int64_t power_of_ten(unsigned digits)
-{
-    int64_t v = 1;
-    while (digits-- > 0)
-        v *= 10;
-    return v;
-}
-
 static void split_ticks(int64_t ticks, unsigned precision, int64_t *ret_seconds,
                         int64_t *ret_fraction)
 {
-    int64_t unit = power_of_ten(precision);
+    int64_t unit = snql_power_of_ten(precision);
     *ret_seconds = ticks / unit;
     *ret_fraction = ticks % unit;
     if (*ret_fraction < 0) {
@@ -471,11 +472,12 @@ static void put_time(struct buffer *out, const struct snql_column *c, size_t at,
         struct civil d = civil_from_days((int64_t)c->u64[at]);
         buffer_printf(out, "%04" PRId64 "-%02u-%02u", d.year, d.month, d.day);
     } else {
-        put_moment(out, seconds, nested ? ' ' : 'T');
+        snql_put_moment(out, seconds, nested ? ' ' : 'T');
         if (fraction != 0) /* always six digits */
             buffer_printf(out, ".%06" PRId64,
-                          c->type.precision <= 6 ? fraction * power_of_ten(6u - c->type.precision)
-                                                 : fraction / power_of_ten(c->type.precision - 6u));
+                          c->type.precision <= 6
+                              ? fraction * snql_power_of_ten(6u - c->type.precision)
+                              : fraction / snql_power_of_ten(c->type.precision - 6u));
         if (!nested)
             buffer_put(out, BYTES("+00:00"));
     }
@@ -503,7 +505,7 @@ static void put_double(struct buffer *out, double v)
 
 static void put_decimal(struct buffer *out, int64_t v, unsigned scale)
 {
-    uint64_t unit = (uint64_t)power_of_ten(scale);
+    uint64_t unit = (uint64_t)snql_power_of_ten(scale);
     uint64_t size = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
     buffer_printf(out, "%s%" PRIu64 ".%0*" PRIu64, v < 0 ? "-" : "", size / unit, (int)scale,
                   size % unit);

@@ -64,6 +64,8 @@ static inline void snql_array_bounds(const struct snql_column *c, size_t row, ui
  * ascending: NULL last, NaN before it, after all numbers. Equal ones group together. */
 int snql_column_compare(const struct snql_column *a, size_t a_row, const struct snql_column *b,
                         size_t b_row);
+/* NULL or NaN: last whichever way it goes. */
+bool snql_comes_last(const struct snql_column *c, size_t row);
 /* Equal values have equal hashes, also those of a constant and a full column. */
 uint64_t snql_column_hash(const struct snql_column *c, size_t row, uint64_t seed);
 /* Rows `rows[0..count)` of a column, in that order, as a new full column (a constant stays one). */
@@ -83,6 +85,8 @@ size_t snql_column_width(struct snql_type t);
 /* All rows of several columns of one type, one behind another. */
 enum err snql_column_concat(const struct snql_column *const *columns, size_t count,
                             struct arena *arena, struct snql_column *ret) MUST_CHECK;
+/* Seconds since 1970 as date and time of day, `between` them. */
+void snql_put_moment(struct buffer *out, int64_t seconds, char between);
 /* One value as JSON, as the query API shows it (docs/snql.md): times, ids, NaN, nested lists. */
 void snql_column_print_json(const struct snql_column *c, size_t row, struct buffer *out);
 

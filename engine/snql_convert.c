@@ -8,14 +8,6 @@
 #include "engine/snql_function.h"
 #include "engine/snql_time_text.h"
 
-static int64_t unit_of(unsigned precision)
-{
-    int64_t v = 1;
-    while (precision-- > 0)
-        v *= 10;
-    return v;
-}
-
 uint64_t snql_wrap(uint64_t v, struct snql_type type)
 {
     switch (type.kind) {
@@ -38,7 +30,7 @@ double snql_as_double(const struct snql_column *c, size_t row)
     if (snql_type_is_float(c->type))
         return c->f64[at];
     if (c->type.kind == SNQL_TYPE_DECIMAL || c->type.kind == SNQL_TYPE_DATETIME64)
-        return (double)c->i64[at] / (double)unit_of(c->type.precision);
+        return (double)c->i64[at] / (double)snql_power_of_ten(c->type.precision);
     return snql_type_is_signed(c->type) ? (double)c->i64[at] : (double)c->u64[at];
 }
 
@@ -86,8 +78,8 @@ static bool text_to_ticks(struct bytes text, unsigned precision, int64_t *ret)
     struct snql_time_text t;
     if (!snql_time_text_parse(text, &t) && !snql_time_text_parse_epoch(text, &t))
         return false;
-    int64_t unit = unit_of(precision);
-    int64_t fraction = precision <= 9 ? t.nanoseconds / unit_of(9 - precision) : 0;
+    int64_t unit = snql_power_of_ten(precision);
+    int64_t fraction = precision <= 9 ? t.nanoseconds / snql_power_of_ten(9 - precision) : 0;
     int64_t seconds = t.seconds - t.offset_seconds;
     return !__builtin_mul_overflow(seconds, unit, ret) &&
            !__builtin_add_overflow(*ret, fraction, ret);
@@ -133,7 +125,7 @@ enum err snql_text_to(struct bytes text, struct snql_type type, struct arena *ar
     } else if (snql_type_is_float(type) || type.kind == SNQL_TYPE_DECIMAL) {
         ok = text_to_double(text, &d);
         if (ok && type.kind == SNQL_TYPE_DECIMAL)
-            *number = (uint64_t)snql_double_to_i64(d * (double)unit_of(type.precision));
+            *number = (uint64_t)snql_double_to_i64(d * (double)snql_power_of_ten(type.precision));
         else if (ok)
             memcpy(number, &d, sizeof(d));
     } else if (snql_type_is_integer(type)) {
@@ -147,14 +139,14 @@ enum err snql_text_to(struct bytes text, struct snql_type type, struct arena *ar
 /* Ticks of a time, or of a number of seconds, as a finer time counts them. */
 static int64_t to_ticks(const struct snql_column *c, size_t at, struct snql_type type)
 {
-    int64_t unit = unit_of(type.precision);
+    int64_t unit = snql_power_of_ten(type.precision);
     int64_t v = c->i64[at];
     if (snql_type_is_float(c->type))
         return snql_double_to_i64(c->f64[at] * (double)unit);
     if (c->type.kind == SNQL_TYPE_DATETIME64) {
         if (c->type.precision > type.precision)
-            return v / unit_of((unsigned)c->type.precision - type.precision);
-        unit = unit_of((unsigned)type.precision - c->type.precision);
+            return v / snql_power_of_ten((unsigned)c->type.precision - type.precision);
+        unit = snql_power_of_ten((unsigned)type.precision - c->type.precision);
     } else if (c->type.kind == SNQL_TYPE_DATE) {
         v *= 86400;
     } else if (!snql_type_is_signed(c->type) && c->u64[at] > INT64_MAX) {
@@ -243,21 +235,18 @@ static void put_time_text(const struct snql_column *c, size_t at, struct buffer 
 {
     int64_t seconds = c->i64[at];
     int64_t fraction = 0;
-    if (c->type.kind == SNQL_TYPE_DATE)
-        seconds *= 86400;
     if (c->type.kind == SNQL_TYPE_DATETIME64) {
-        int64_t unit = unit_of(c->type.precision);
+        int64_t unit = snql_power_of_ten(c->type.precision);
         fraction = seconds % unit;
         seconds = seconds / unit - (fraction < 0);
         fraction += fraction < 0 ? unit : 0;
     }
-    int64_t days = seconds / 86400 - (seconds % 86400 < 0);
-    int64_t left = seconds - days * 86400;
-    struct civil d = civil_from_days(days);
-    buffer_printf(out, "%04" PRId64 "-%02u-%02u", d.year, d.month, d.day);
-    if (c->type.kind != SNQL_TYPE_DATE)
-        buffer_printf(out, " %02" PRId64 ":%02" PRId64 ":%02" PRId64, left / 3600, left / 60 % 60,
-                      left % 60);
+    if (c->type.kind == SNQL_TYPE_DATE) {
+        struct civil d = civil_from_days((int64_t)c->u64[at]);
+        buffer_printf(out, "%04" PRId64 "-%02u-%02u", d.year, d.month, d.day);
+        return;
+    }
+    snql_put_moment(out, seconds, ' ');
     if (c->type.kind == SNQL_TYPE_DATETIME64 && c->type.precision > 0)
         buffer_printf(out, ".%0*" PRId64, (int)c->type.precision, fraction);
 }
@@ -437,7 +426,7 @@ static uint64_t number_to(const struct snql_column *c, size_t row, struct snql_t
                          type);
     }
     if (c->type.kind == SNQL_TYPE_DATETIME64 || c->type.kind == SNQL_TYPE_DECIMAL)
-        return snql_wrap((uint64_t)(c->i64[at] / unit_of(c->type.precision)), type);
+        return snql_wrap((uint64_t)(c->i64[at] / snql_power_of_ten(c->type.precision)), type);
     if (type.kind == SNQL_TYPE_BOOL)
         return c->u64[at] != 0;
     return snql_wrap(c->u64[at], type);

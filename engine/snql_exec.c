@@ -640,15 +640,6 @@ struct sorter {
     size_t key_count;
 };
 
-/* NULL and NaN come last whichever way it goes. */
-static bool comes_last(const struct snql_column *c, size_t row)
-{
-    if (snql_is_null(c, row))
-        return true;
-    bool floating = c->type.kind == SNQL_TYPE_FLOAT64 || c->type.kind == SNQL_TYPE_FLOAT32;
-    return floating && isnan(c->f64[snql_at(c, row)]);
-}
-
 static int compare_rows(const void *left, const void *right, void *self)
 {
     const struct sorter *s = self;
@@ -659,7 +650,8 @@ static int compare_rows(const void *left, const void *right, void *self)
         int order = snql_column_compare(c, a, c, b);
         if (order == 0)
             continue;
-        return s->order[k].descending && !comes_last(c, a) && !comes_last(c, b) ? -order : order;
+        return s->order[k].descending && !snql_comes_last(c, a) && !snql_comes_last(c, b) ? -order
+                                                                                          : order;
     }
     return (a > b) - (a < b); /* rows as they came */
 }

@@ -112,6 +112,13 @@ int64_t snql_double_to_i64(double v);
 /* A number as a double; of any type of number or time (in its own unit). */
 double snql_as_double(const struct snql_column *c, size_t row);
 
+/* The same of whole numbers, as near as int64 gets. */
+static inline int64_t snql_i64_at(const struct snql_column *c, size_t row)
+{
+    size_t at = snql_at(c, row);
+    return !snql_type_is_signed(c->type) && c->u64[at] > INT64_MAX ? INT64_MAX : c->i64[at];
+}
+
 /* ---- conversions (engine/snql_convert.c) ---- */
 
 /* The value of a text as a type: numbers, times, UUIDs. ERR_NOTFOUND: it is none. A column of one

@@ -353,13 +353,6 @@ static enum err eval_replace(const struct snql_call *c, const struct snql_column
     return builder_end(&b, frame, ret);
 }
 
-/* Signed value of an argument, whatever its width. */
-static int64_t integer_at(const struct snql_column *c, size_t row)
-{
-    size_t at = snql_at(c, row);
-    return !snql_type_is_signed(c->type) && c->u64[at] > INT64_MAX ? INT64_MAX : c->i64[at];
-}
-
 enum slice { SUBSTRING, LEFT, RIGHT, TRIM };
 
 static enum err bind_slice(struct snql_call *c, struct snql_error *error)
@@ -403,11 +396,11 @@ static enum err eval_slice(const struct snql_call *c, const struct snql_column *
         return arena_error(frame->arena);
     for (size_t row = 0; row < frame->rows; row++) {
         struct bytes text = text_at(&args[0], row);
-        int64_t n = c->count > 1 ? integer_at(&args[1], row) : 0;
+        int64_t n = c->count > 1 ? snql_i64_at(&args[1], row) : 0;
         int64_t len = (int64_t)text.len;
         switch ((enum slice)c->function->variant) {
         case SUBSTRING: {
-            int64_t count = c->count > 2 ? integer_at(&args[2], row) : INT64_MAX;
+            int64_t count = c->count > 2 ? snql_i64_at(&args[2], row) : INT64_MAX;
             if (count < 0) /* so many bytes before the end stay out */
                 count = len + count - (n > 0 ? n - 1 : n < 0 ? len + n : 0);
             out[row] = slice_of(text, n, count);

@@ -6,14 +6,6 @@
 
 #define DAY 86400
 
-static int64_t unit_of(unsigned precision)
-{
-    int64_t v = 1;
-    while (precision-- > 0)
-        v *= 10;
-    return v;
-}
-
 static int64_t floor_div(int64_t a, int64_t b)
 {
     assert(b > 0);
@@ -27,7 +19,7 @@ static int64_t seconds_at(const struct snql_column *c, size_t row)
     if (c->type.kind == SNQL_TYPE_DATE)
         return (int64_t)c->u64[at] * DAY;
     if (c->type.kind == SNQL_TYPE_DATETIME64)
-        return floor_div(c->i64[at], unit_of(c->type.precision));
+        return floor_div(c->i64[at], snql_power_of_ten(c->type.precision));
     return (int64_t)c->u64[at];
 }
 
@@ -358,7 +350,7 @@ enum err snql_time_add(const struct snql_column *time, const struct snql_column 
     if (out == NULL)
         return arena_error(frame->arena);
     TRY(snql_widen(time, type, frame->arena, &wide));
-    int64_t per_day = type.kind == SNQL_TYPE_DATE ? 1 : DAY * unit_of(type.precision);
+    int64_t per_day = type.kind == SNQL_TYPE_DATE ? 1 : DAY * snql_power_of_ten(type.precision);
     for (size_t row = 0; row < frame->rows; row++) {
         uint64_t n = interval->u64[snql_at(interval, row)];
         uint64_t by = minus ? 0 - n : n;
@@ -372,7 +364,7 @@ enum err snql_time_add(const struct snql_column *time, const struct snql_column 
         } else {
             uint64_t unit = type.kind == SNQL_TYPE_DATE
                                 ? (uint64_t)(seconds[i] / DAY)
-                                : (uint64_t)(seconds[i] * unit_of(type.precision));
+                                : (uint64_t)(seconds[i] * snql_power_of_ten(type.precision));
             out[row] = (int64_t)((uint64_t)at + by * unit);
         }
         out[row] = (int64_t)snql_wrap((uint64_t)out[row], type);

@@ -160,6 +160,14 @@ struct snql_type snql_type_of_integer(unsigned bits, bool is_signed)
     return snql_type_of((enum snql_kind)(first + step));
 }
 
+int64_t snql_power_of_ten(unsigned digits)
+{
+    int64_t v = 1;
+    while (digits-- > 0)
+        v *= 10;
+    return v;
+}
+
 struct snql_type snql_type_plain(struct snql_type t)
 {
     t.low_cardinality = false;

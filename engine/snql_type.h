@@ -91,6 +91,8 @@ bool snql_type_is_time(struct snql_type t);    /* Date, DateTime, DateTime64 */
 bool snql_type_is_float(struct snql_type t);
 unsigned snql_type_bits(struct snql_type t); /* of an integer */
 struct snql_type snql_type_of_integer(unsigned bits, bool is_signed);
+/* Ticks of a second of so many digits; at most 18. */
+int64_t snql_power_of_ten(unsigned digits);
 /* Without LowCardinality; without Nullable too. */
 struct snql_type snql_type_plain(struct snql_type t);
 struct snql_type snql_type_bare(struct snql_type t);
